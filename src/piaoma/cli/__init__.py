@@ -1,0 +1,1 @@
+"""The command line: piaoma serve, demo, issue, verify, audit, config, bench."""

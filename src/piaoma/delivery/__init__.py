@@ -1,0 +1,1 @@
+"""The outbox worker (交付) and its carriers."""

@@ -1,0 +1,1 @@
+"""HTTP: consumer pages, merchant console, health."""

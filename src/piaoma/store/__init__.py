@@ -1,1 +1,24 @@
-"""What is on disk (存储): schema, migrations, SQLite and PostgreSQL, the batch writer, the audit."""
+"""What is on disk (存储): schema, migrations, SQLite and PostgreSQL, the batch writer, the audit.
+
+In come requests that are checked and priced (``IssueRequest``) and plain statements; out go outcomes that are
+durable, and rows. Only this room opens a database. Both engines keep one contract, ``Database``, and pass the same
+tests; the decisions themselves are the pure function ``plan.decide``.
+"""
+
+from .audit import Finding, Invariant, audit
+from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict
+from .migrate import migrate, migrations
+from .open import open_database
+from .plan import milliseconds, month_of
+from .provision import NumberBlock, add_block, numbers_left, set_quota
+from .settle import Intent, due_intents, keep_waiting, settle_issued, settle_refused
+from .sqlite import FolderLock
+from .submission import IssueRequest, IssueState, Missing, Outcome
+from .writer import BatchWriter, Overloaded, Sealed
+
+__all__ = [
+    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
+    "Missing", "NumberBlock", "Outcome", "Overloaded", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
+    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "keep_waiting", "migrate", "migrations",
+    "milliseconds", "month_of", "numbers_left", "open_database", "set_quota", "settle_issued", "settle_refused",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""From a checked draft to the invoice: lines with their tax, totals, and what stands in the remark."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from .draft import Difference, Draft
+from .issued import Bureau, IssuedInvoice, PricedLine, Totals
+from .lines import price_line
+from .money import round_fen
+from .parties import Party
+from .rules import Catalogue
+from .words import to_words
+
+
+def printed_name(name: str, short_name: str) -> str:
+    """``*餐饮服务*餐费`` (einvoice.md §6)."""
+    return f"*{short_name}*{name}"
+
+
+def price(draft: Draft, on: date, catalogue: Catalogue) -> tuple[tuple[PricedLine, ...], Totals]:
+    """Work out tax and totals of a draft that ``rules.check`` let pass. Header totals are the sums of the lines."""
+    priced = []
+    for line in draft.lines:
+        entry = catalogue.lookup(line.code, on)
+        assert entry is not None, "a checked draft has known codes"
+        priced.append(price_line(line, draft, printed_name(line.name, entry.short_name)))
+    return tuple(priced), totals_of(priced)
+
+
+def totals_of(lines: list[PricedLine] | tuple[PricedLine, ...]) -> Totals:
+    """The sums of the lines, and the last of them in words."""
+    amount = sum((line.amount for line in lines), Decimal("0.00"))
+    tax = sum((line.tax for line in lines), Decimal("0.00"))
+    inclusive = amount + tax
+    return Totals(round_fen(amount), round_fen(tax), round_fen(inclusive), to_words(inclusive))
+
+
+def invoice_of(
+    draft: Draft, lines: tuple[PricedLine, ...], totals: Totals, number: str, at: datetime, bureau: Bureau
+) -> IssuedInvoice:
+    """The invoice that a priced draft becomes under ``number`` at an aware moment in Asia/Shanghai, whole seconds."""
+    assert at.microsecond == 0 and at.tzinfo is not None, "the original states whole seconds of a known zone"
+    return IssuedInvoice(
+        number=number,
+        kind=draft.kind,
+        seller=draft.seller,
+        buyer=draft.buyer,
+        lines=lines,
+        totals=totals,
+        drawer=draft.drawer,
+        remark=remark_of(draft),
+        requested_at=at,
+        issued_on=at.date(),
+        signed_at=at,
+        bureau=bureau,
+    )
+
+
+def remark_of(draft: Draft) -> str:
+    """备注 as it is printed: what the form requires first, what the merchant typed last.
+
+    The order 差额征税, bank of the buyer, bank of the seller is ours; real invoices show several [U].
+    """
+    parts = []
+    if draft.difference is not None:
+        parts.append(_difference_remark(draft.difference))
+    if draft.print_buyer_bank:
+        parts.append(_bank_remark("购方", draft.buyer))
+    if draft.print_seller_bank:
+        parts.append(_bank_remark("销方", draft.seller))
+    parts.append(draft.remark)
+    return " ".join(part for part in parts if part)
+
+
+def _difference_remark(difference: Difference) -> str:
+    return f"差额征税：{difference.deduction:.2f} 元。"
+
+
+def _bank_remark(side: str, party: Party) -> str:
+    """Only what is known; the words are those that real invoices print."""
+    parts = (
+        (f"{side}开户银行", party.bank),
+        ("银行账号", party.account),
+        (f"{side}地址", party.address),
+        ("电话", party.phone),
+    )
+    return "".join(f"{label}：{value}；" for label, value in parts if value)

@@ -1,0 +1,218 @@
+"""``piaoma audit``: the invariants of docs/promises.md, checked from the outside, over everything on disk.
+
+Each invariant is one or more statements that list what breaks it, or a function over the originals. None of them
+shares code with the write path, so a mistake there cannot hide itself here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from piaoma.invoice.inspect import inspect
+from piaoma.invoice.money import to_fen
+from piaoma.invoice.original_reader import read
+from piaoma.invoice.refusal import Refused
+
+from .database import Database, Row
+
+FINDINGS_MAX = 20  # examples shown for each invariant; the count is always whole
+CHUNK = 500
+
+VerifyOriginal = Callable[[bytes], str | None]  # what is wrong with the signature, or None
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """One thing that must always hold. Each statement selects a text for every row that breaks it."""
+
+    name: str
+    holds: str
+    statements: tuple[str, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result for one invariant: how much breaks it, and examples."""
+
+    name: str
+    holds: str
+    broken: int
+    examples: tuple[str, ...]
+
+
+_NUMBER_IN_BLOCK = """
+b.merchant_id = i.merchant_id AND b.prefix = substr(i.number, 1, 5)
+AND CAST(substr(i.number, 6) AS BIGINT) BETWEEN b.first_sequence AND b.next_sequence - 1
+"""
+
+I1 = Invariant("I1", "original's digest and signature hold")
+I7 = Invariant("I7", "totals are the sums of lines, words equal figures, columns equal the original")
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        "I2",
+        "numbers are unique, inside their blocks, below the counter",
+        (
+            "SELECT number FROM invoices GROUP BY number HAVING count(*) > 1",
+            f"SELECT i.number FROM invoices i LEFT JOIN number_blocks b ON {_NUMBER_IN_BLOCK} "
+            "WHERE b.merchant_id IS NULL",
+            """SELECT a.prefix || ' ' || CAST(a.first_sequence AS TEXT) FROM number_blocks a JOIN number_blocks b
+               ON a.prefix = b.prefix AND a.first_sequence <= b.last_sequence
+               AND b.first_sequence <= a.last_sequence
+               WHERE (a.merchant_id, a.first_sequence) < (b.merchant_id, b.first_sequence)""",
+        ),
+    ),
+    Invariant(
+        "I3",
+        "every number taken is issued or explained",
+        (
+            f"""SELECT b.prefix || ' ' || CAST(b.first_sequence AS TEXT) FROM number_blocks b
+               WHERE b.next_sequence - b.first_sequence <>
+                     (SELECT count(*) FROM invoices i WHERE {_NUMBER_IN_BLOCK})
+                   + (SELECT count(*) FROM unused_numbers i WHERE {_NUMBER_IN_BLOCK})""",
+        ),
+    ),
+    Invariant(
+        "I4",
+        "a one-time code has at most one invoice, linked both ways",
+        (
+            """SELECT CAST(merchant_id AS TEXT) || '/' || CAST(code_id AS TEXT) FROM invoices
+               WHERE code_id IS NOT NULL GROUP BY merchant_id, code_id HAVING count(*) > 1""",
+            """SELECT i.number FROM invoices i LEFT JOIN codes c
+               ON c.merchant_id = i.merchant_id AND c.code_id = i.code_id
+               WHERE i.code_id IS NOT NULL
+               AND (c.code_id IS NULL OR c.state <> 'issued' OR c.issue_key <> i.issue_key)""",
+            """SELECT CAST(c.merchant_id AS TEXT) || '/' || CAST(c.code_id AS TEXT) FROM codes c LEFT JOIN invoices i
+               ON i.merchant_id = c.merchant_id AND i.code_id = c.code_id
+               WHERE c.state = 'issued' AND i.number IS NULL""",
+        ),
+    ),
+    Invariant(
+        "I5",
+        "issued and reserved of a month equal the quota row and are within it",
+        (
+            """SELECT CAST(q.merchant_id AS TEXT) || ' ' || q.month FROM quotas q WHERE q.issued_fen <>
+               (SELECT coalesce(sum(i.amount_fen), 0) FROM invoices i
+                WHERE i.merchant_id = q.merchant_id AND i.month = q.month)""",
+            """SELECT CAST(q.merchant_id AS TEXT) || ' ' || q.month FROM quotas q WHERE q.reserved_fen <>
+               (SELECT coalesce(sum(s.amount_fen), 0) FROM issues s
+                WHERE s.merchant_id = q.merchant_id AND s.month = q.month AND s.state IN ('submitted', 'unknown'))""",
+            "SELECT CAST(merchant_id AS TEXT) || ' ' || month FROM quotas WHERE issued_fen + reserved_fen > limit_fen",
+            """SELECT i.number FROM invoices i LEFT JOIN quotas q
+               ON q.merchant_id = i.merchant_id AND q.month = i.month WHERE q.month IS NULL""",
+        ),
+    ),
+    Invariant(
+        "I9",
+        "every invoice has its required jobs, each done, waiting or failed with a reason",
+        (
+            """SELECT i.number FROM invoices i LEFT JOIN jobs j
+               ON j.merchant_id = i.merchant_id AND j.job_id = i.number || ':report' WHERE j.job_id IS NULL""",
+            "SELECT job_id FROM jobs WHERE state = 'dead' AND last_error = ''",
+        ),
+    ),
+    Invariant(
+        "I10",
+        "idempotency records point to results made from the same request",
+        (
+            """SELECT s.issue_key FROM issues s LEFT JOIN invoices i
+               ON i.merchant_id = s.merchant_id AND i.number = s.number
+               WHERE s.state = 'issued' AND (i.number IS NULL OR i.issue_key <> s.issue_key
+                    OR i.amount_fen <> s.amount_fen OR i.month <> s.month
+                    OR coalesce(i.code_id, -1) <> coalesce(s.code_id, -1))""",
+            """SELECT i.number FROM invoices i LEFT JOIN issues s
+               ON s.merchant_id = i.merchant_id AND s.issue_key = i.issue_key
+               WHERE s.issue_key IS NULL OR s.number IS NULL OR s.number <> i.number""",
+        ),
+    ),
+    Invariant(
+        "I11",
+        "tenant columns agree across tables",
+        (
+            """SELECT j.job_id FROM jobs j LEFT JOIN invoices i
+               ON i.merchant_id = j.merchant_id AND i.number = j.number WHERE i.number IS NULL""",
+            """SELECT CAST(c.merchant_id AS TEXT) || '/' || CAST(c.code_id AS TEXT) FROM codes c LEFT JOIN issues s
+               ON s.merchant_id = c.merchant_id AND s.issue_key = c.issue_key
+               WHERE c.issue_key IS NOT NULL AND s.issue_key IS NULL""",
+            """SELECT s.issue_key FROM issues s LEFT JOIN codes c
+               ON c.merchant_id = s.merchant_id AND c.code_id = s.code_id
+               WHERE s.code_id IS NOT NULL AND c.code_id IS NULL""",
+            """SELECT s.secret_hash FROM sessions s LEFT JOIN memberships m
+               ON m.merchant_id = s.merchant_id AND m.user_id = s.user_id WHERE m.user_id IS NULL""",
+        ),
+    ),
+    Invariant(
+        "I12",
+        "no intent or unknown outcome without a next query time",
+        (
+            """SELECT issue_key FROM issues WHERE state IN ('submitted', 'unknown')
+               AND (next_query_at_ms IS NULL OR request IS NULL)""",
+        ),
+    ),
+)
+
+_ORIGINALS = """
+SELECT merchant_id, number, buyer_name, amount_fen, tax_fen, total_fen, digest, original FROM invoices
+WHERE (merchant_id, number) > ($1, $2) ORDER BY merchant_id, number LIMIT $3
+"""
+
+
+async def audit(
+    database: Database, verify: VerifyOriginal, progress: Callable[[int], None] = lambda _: None
+) -> list[Finding]:
+    """Check every invariant; one finding for each, broken or not, in order.
+
+    ``verify`` judges the signature of an original. ``progress`` is told how many originals were read since it was
+    last told. It reads committed rows only and may run beside a working server.
+    """
+    findings = [await _by_statements(database, invariant) for invariant in INVARIANTS]
+    findings += await _by_originals(database, verify, progress)
+    return sorted(findings, key=lambda finding: int(finding.name[1:]))
+
+
+async def _by_statements(database: Database, invariant: Invariant) -> Finding:
+    broken = [str(row[0]) for statement in invariant.statements for row in await database.read(statement)]
+    return Finding(invariant.name, invariant.holds, len(broken), tuple(broken[:FINDINGS_MAX]))
+
+
+async def _by_originals(
+    database: Database, verify: VerifyOriginal, progress: Callable[[int], None]
+) -> list[Finding]:
+    signature: list[str] = []
+    content: list[str] = []
+    last: tuple[int, str] = (-1, "")
+    while rows := await database.read(_ORIGINALS, *last, CHUNK):
+        for row in rows:
+            if fault := _signature_fault(row, verify):
+                signature.append(f"{row['number']}: {fault}")
+            content.extend(f"{row['number']}: {fault}" for fault in _content_faults(row))
+        last = (rows[-1]["merchant_id"], rows[-1]["number"])
+        progress(len(rows))
+    return [
+        Finding(I1.name, I1.holds, len(signature), tuple(signature[:FINDINGS_MAX])),
+        Finding(I7.name, I7.holds, len(content), tuple(content[:FINDINGS_MAX])),
+    ]
+
+
+def _signature_fault(row: Row, verify: VerifyOriginal) -> str | None:
+    original = bytes(row["original"])
+    if hashlib.sha256(original).hexdigest() != row["digest"]:
+        return "digest differs"
+    return verify(original)
+
+
+def _content_faults(row: Row) -> Iterator[str]:
+    """What the original says against itself and against the columns beside it."""
+    try:
+        invoice = read(bytes(row["original"]))
+    except Refused as refused:
+        yield str(refused)
+        return
+    for refusal in inspect(invoice):
+        yield refusal.cause
+    stated = (invoice.number, to_fen(invoice.totals.amount), to_fen(invoice.totals.tax), to_fen(invoice.totals.inclusive))
+    if stated != (row["number"], row["amount_fen"], row["tax_fen"], row["total_fen"]):
+        yield "columns differ from the original"
+    if invoice.buyer.name != row["buyer_name"]:
+        yield "buyer differs from the original"

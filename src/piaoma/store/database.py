@@ -1,0 +1,75 @@
+"""The one contract that both engines keep: statements in, rows out, and a write block that is durable when it ends.
+
+Statements are written once, in the SQL that SQLite and PostgreSQL share, with ``$1`` for parameters. Where the two
+differ, a statement names a phrase of ``Dialect`` in braces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Row(Protocol):
+    """A row as both drivers give it: columns by position and by name."""
+
+    def __getitem__(self, column: int | str, /) -> Any: ...
+    def __len__(self) -> int: ...
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """The few phrases in which the engines differ.
+
+    The ``*_list`` phrases turn a JSON text parameter ``$n`` into rows; formatted with the parameter's number.
+    """
+
+    name: str
+    for_update: str
+    int_list: str  # rows of one BIGINT from a JSON array of numbers
+    int_int_list: str  # rows of two BIGINT from a JSON array of pairs
+    int_text_list: str  # rows of BIGINT, TEXT from a JSON array of pairs
+    escape_like: str = "ESCAPE '!'"
+
+
+class Transaction(Protocol):
+    """What may be done while a write block is open. Nothing is on disk until the block has ended without an error."""
+
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Row]: ...
+
+    async def execute(self, statement: str, *parameters: Any) -> int:
+        """Run one statement; the number of rows it changed."""
+        ...
+
+    async def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None: ...
+
+
+class Database(Protocol):
+    """An open store. ``read`` sees only what is committed."""
+
+    dialect: Dialect
+
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
+        """A block that commits at its end, durably, or rolls back on an error.
+
+        Raises ``WriteConflict`` where another process won a race; the block changed nothing and may be run again.
+        """
+        ...
+
+    async def read(self, statement: str, *parameters: Any) -> Sequence[Row]: ...
+
+    async def close(self) -> None: ...
+
+
+class WriteConflict(Exception):
+    """Another process changed the same rows first. Nothing was stored; run the block again."""
+
+
+class StoreLocked(Exception):
+    """Another process holds this data folder."""
+
+
+class SchemaMismatch(Exception):
+    """The migrations on disk are not those that made this store."""

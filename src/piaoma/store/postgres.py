@@ -1,0 +1,92 @@
+"""PostgreSQL, for production: a pool of connections, READ COMMITTED with rows locked in the order of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from .database import Dialect, Row, WriteConflict
+
+CONNECTIONS_MAX = 8
+COMMAND_TIMEOUT_S = 30
+
+DIALECT = Dialect(
+    name="postgres",
+    for_update="FOR UPDATE",
+    int_list="SELECT value::bigint FROM jsonb_array_elements_text({0}::jsonb) AS item(value)",
+    int_int_list="SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM jsonb_array_elements({0}::jsonb) AS item(value)",
+    int_text_list="SELECT (value ->> 0)::bigint, value ->> 1 FROM jsonb_array_elements({0}::jsonb) AS item(value)",
+)
+
+# A block that met one of these changed nothing and may be run again (deadlock, serialization, a key that another
+# process inserted first).
+_CONFLICTS = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+)
+
+
+class PostgresTransaction:
+    """Statements of the open write block, on its own connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(statement, *parameters)
+        return rows
+
+    async def execute(self, statement: str, *parameters: Any) -> int:
+        status: str = await self._connection.execute(statement, *parameters)
+        changed = status.rpartition(" ")[2]
+        return int(changed) if changed.isdigit() else 0
+
+    async def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        await self._connection.executemany(statement, rows)
+
+
+class PostgresDatabase:
+    """One database. Open it with ``open_postgres``."""
+
+    dialect = DIALECT
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[PostgresTransaction]:
+        """See ``Database.write``."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield PostgresTransaction(connection)
+        except _CONFLICTS as conflict:
+            raise WriteConflict(str(conflict)) from conflict
+
+    async def read(self, statement: str, *parameters: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._pool.fetch(statement, *parameters)
+        return rows
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+async def open_postgres(url: str, schema: str = "piaoma") -> PostgresDatabase:
+    """Open the database at ``url``; its tables live in ``schema``, which is made when missing."""
+    assert schema.isidentifier(), "a schema's name goes into SQL as it is"
+    connection = await asyncpg.connect(url, timeout=COMMAND_TIMEOUT_S)
+    try:
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    finally:
+        await connection.close()
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=CONNECTIONS_MAX,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={"search_path": schema, "synchronous_commit": "on"},
+    )
+    return PostgresDatabase(pool)

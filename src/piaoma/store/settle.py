@@ -1,0 +1,156 @@
+"""The second transaction of a remote issue: what the channel said about an intent (登记结果).
+
+An intent was stored before the channel was called. Here it becomes issued, refused, unknown, or waits to be called
+again; each exactly once, whoever asks and however often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from piaoma.invoice.refusal import Refusal
+
+from .database import Database, Row, Transaction
+from .plan import PREFIX_DIGITS, milliseconds
+from .submission import IssueRequest, IssueState
+from .writer import INSERT_INVOICE, INSERT_JOB, Sealed, invoice_values, job_values
+
+QUERY_DELAYS_S = (2, 4, 8, 15, 30, 60, 300, 900)  # between two questions about one intent; the last repeats
+DUE_MAX = 32  # intents handed to the worker at a time
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """An issue whose outcome is open. ``request.issue_key`` is the serial towards the channel."""
+
+    request: IssueRequest
+    state: IssueState
+    attempts: int
+
+
+_DUE = """
+SELECT request, state, attempts FROM issues
+WHERE state IN ('submitted', 'unknown') AND next_query_at_ms <= $1
+ORDER BY next_query_at_ms LIMIT $2
+"""
+
+
+async def due_intents(database: Database, now: datetime) -> list[Intent]:
+    """The intents that the channel must be called or asked about now."""
+    rows = await database.read(_DUE, milliseconds(now), DUE_MAX)
+    return [Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows]
+
+
+_LOCK = """
+SELECT state, code_id, month, amount_fen, attempts FROM issues
+WHERE merchant_id = $1 AND issue_key = $2 AND state IN ('submitted', 'unknown') {for_update}
+"""
+_SETTLE = """
+UPDATE issues SET state = $3, number = $4, refusal = $5, settled_at_ms = $6, next_query_at_ms = NULL, request = NULL
+WHERE merchant_id = $1 AND issue_key = $2
+"""
+# A number that came with the answer is a block of one, used up: so every number of ours lies in a block.
+_BLOCK_OF_ONE = """
+INSERT INTO number_blocks (merchant_id, prefix, first_sequence, last_sequence, next_sequence, taken_at_ms)
+VALUES ($1, $2, $3, $3, $3 + 1, $4)
+"""
+_CODE_ISSUED = """
+UPDATE codes SET state = 'issued', changed_at_ms = $4 WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
+"""
+# A refused code is free again: nothing was issued, and whoever scans next may try.
+_CODE_FREE = """
+UPDATE codes SET state = 'open', holder = NULL, issue_key = NULL, refusal = $4, changed_at_ms = $5
+WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
+"""
+_LOCK_QUOTA = "SELECT limit_fen FROM quotas WHERE merchant_id = $1 AND month = $2 {for_update}"
+_CONSUME = """
+UPDATE quotas SET reserved_fen = reserved_fen - $3, issued_fen = issued_fen + $3 WHERE merchant_id = $1 AND month = $2
+"""
+_RELEASE = "UPDATE quotas SET reserved_fen = reserved_fen - $3 WHERE merchant_id = $1 AND month = $2"
+_WAIT = """
+UPDATE issues SET state = $3, attempts = attempts + 1, next_query_at_ms = $4 WHERE merchant_id = $1 AND issue_key = $2
+"""
+_CODE_WAITS = """
+UPDATE codes SET state = $4, changed_at_ms = $5 WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
+"""
+
+
+async def settle_issued(database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime) -> bool:
+    """Record that the channel issued. False when somebody recorded an outcome before; then nothing was changed."""
+    async with database.write() as transaction:
+        row = await _lock(transaction, database, request)
+        if row is None:
+            return False
+        await transaction.execute(
+            _SETTLE, request.merchant_id, request.issue_key, "issued", number, None, milliseconds(now)
+        )
+        await transaction.execute(_CONSUME, request.merchant_id, row["month"], row["amount_fen"])
+        await transaction.execute_many(INSERT_INVOICE, [invoice_values(request, number, sealed)])
+        await transaction.execute_many(INSERT_JOB, job_values(request, number))
+        await transaction.execute(
+            _BLOCK_OF_ONE, request.merchant_id, number[:PREFIX_DIGITS], int(number[PREFIX_DIGITS:]), milliseconds(now)
+        )
+        if request.code_id is not None:
+            await transaction.execute(
+                _CODE_ISSUED, request.merchant_id, request.code_id, request.issue_key, milliseconds(now)
+            )
+    return True
+
+
+async def settle_refused(
+    database: Database, request: IssueRequest, refusals: Sequence[Refusal], now: datetime
+) -> bool:
+    """Record that the channel refused: the quota is given back and the code is free. False as above."""
+    told = msgspec.json.encode(list(refusals)).decode()
+    async with database.write() as transaction:
+        row = await _lock(transaction, database, request)
+        if row is None:
+            return False
+        await transaction.execute(
+            _SETTLE, request.merchant_id, request.issue_key, "refused", None, told, milliseconds(now)
+        )
+        await transaction.execute(_RELEASE, request.merchant_id, row["month"], row["amount_fen"])
+        if request.code_id is not None:
+            await transaction.execute(
+                _CODE_FREE, request.merchant_id, request.code_id, request.issue_key, told, milliseconds(now)
+            )
+    return True
+
+
+async def keep_waiting(database: Database, request: IssueRequest, state: IssueState, now: datetime) -> bool:
+    """Ask again later. ``SUBMITTED`` means that surely nothing reached the channel, ``UNKNOWN`` that it may have."""
+    assert state in (IssueState.SUBMITTED, IssueState.UNKNOWN), "an open outcome is one of two"
+    async with database.write() as transaction:
+        row = await _lock(transaction, database, request)
+        if row is None:
+            return False
+        delay = QUERY_DELAYS_S[min(row["attempts"], len(QUERY_DELAYS_S) - 1)]
+        next_at = milliseconds(now + timedelta(seconds=delay))
+        await transaction.execute(_WAIT, request.merchant_id, request.issue_key, state.value, next_at)
+        if request.code_id is not None and row["state"] != state.value:
+            await transaction.execute(
+                _CODE_WAITS,
+                request.merchant_id,
+                request.code_id,
+                request.issue_key,
+                state.value,
+                milliseconds(now),
+            )
+    return True
+
+
+async def _lock(transaction: Transaction, database: Database, request: IssueRequest) -> Row | None:
+    """The open intent, locked after its quota row as everywhere, or None when it is settled already."""
+    for_update = database.dialect.for_update
+    month = await transaction.fetch(
+        "SELECT month FROM issues WHERE merchant_id = $1 AND issue_key = $2", request.merchant_id, request.issue_key
+    )
+    if not month:
+        return None
+    await transaction.fetch(_LOCK_QUOTA.format(for_update=for_update), request.merchant_id, month[0][0])
+    rows = await transaction.fetch(
+        _LOCK.format(for_update=for_update), request.merchant_id, request.issue_key
+    )
+    return rows[0] if rows else None

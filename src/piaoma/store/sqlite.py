@@ -1,0 +1,167 @@
+"""SQLite, the embedded default: WAL, synchronous=FULL, one writer, a pool of readers, one process a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .database import Dialect, Row, StoreLocked
+
+READERS_MAX = 4
+BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 16_384
+
+DIALECT = Dialect(
+    name="sqlite",
+    for_update="",
+    int_list="SELECT value FROM json_each({0})",
+    int_int_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
+    int_text_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
+)
+
+
+@lru_cache(maxsize=1024)
+def _numbered(statement: str) -> str:
+    """``$1`` as SQLite's ``?1``, so that parameters bind by position."""
+    return re.sub(r"\$(\d+)", r"?\1", statement)
+
+
+class FolderLock:
+    """An exclusive lock on a data folder, held until the process ends or ``release``.
+
+    The kernel drops it when the process dies, however it dies, so a crash leaves nothing to clean up.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 32).decode(errors="replace").strip() or "?"
+            os.close(self._file)
+            raise StoreLocked(f"data folder {folder} is in use by process {holder}") from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._file)
+
+
+class SqliteTransaction:
+    """Statements of the open write block.
+
+    They run on the event loop's own thread: each is a few microseconds to a few milliseconds, and handing every one
+    to another thread costs more than it does. Only the commit, which waits for the disk, leaves the loop.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Row]:
+        return self._connection.execute(_numbered(statement), parameters).fetchall()
+
+    async def execute(self, statement: str, *parameters: Any) -> int:
+        return self._connection.execute(_numbered(statement), parameters).rowcount
+
+    async def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._connection.executemany(_numbered(statement), rows)
+
+
+class SqliteDatabase:
+    """One SQLite file. Open it with ``open_sqlite``."""
+
+    dialect = DIALECT
+
+    def __init__(self, path: Path, synchronous: str) -> None:
+        self._path = path
+        self._writer = self._connect(synchronous)
+        self._turn = asyncio.Lock()
+        self._commits = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._reads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="read")
+        self._idle_readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._readers: list[sqlite3.Connection] = []
+
+    def _connect(self, synchronous: str = "FULL", *, read_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+        return connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[SqliteTransaction]:
+        """See ``Database.write``. There is one writer, so a conflict cannot happen."""
+        async with self._turn:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._writer)
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            await _to_its_end(asyncio.get_running_loop().run_in_executor(self._commits, self._commit))
+
+    def _commit(self) -> None:
+        try:
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    async def read(self, statement: str, *parameters: Any) -> Sequence[Row]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reads, self._read, _numbered(statement), parameters)
+
+    def _read(self, statement: str, parameters: tuple[Any, ...]) -> list[sqlite3.Row]:
+        try:
+            connection = self._idle_readers.get_nowait()
+        except queue.Empty:
+            connection = self._connect(read_only=True)
+            self._readers.append(connection)
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        finally:
+            self._idle_readers.put(connection)
+
+    async def close(self) -> None:
+        async with self._turn:
+            self._reads.shutdown(wait=True)
+            self._commits.shutdown(wait=True)
+            for connection in self._readers:
+                connection.close()
+            self._writer.close()
+
+
+async def _to_its_end(commit: asyncio.Future[None]) -> None:
+    """Wait for a commit even when the waiter is cancelled, so that the writer's turn never ends before it does."""
+    cancelled: asyncio.CancelledError | None = None
+    while not commit.done():
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    commit.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+def open_sqlite(path: Path, synchronous: str = "FULL") -> SqliteDatabase:
+    """Open or make the file. ``synchronous`` is FULL but in the negative control of the kill test."""
+    return SqliteDatabase(path, synchronous)

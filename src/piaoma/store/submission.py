@@ -1,0 +1,58 @@
+"""What the batch writer takes in and what it gives back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from piaoma.invoice.draft import Draft
+from piaoma.invoice.issued import Bureau, PricedLine, Totals
+from piaoma.invoice.refusal import Refusal
+
+
+class IssueState(StrEnum):
+    """States of an issue after it was taken (issues.state)."""
+
+    SUBMITTED = "submitted"  # 开票中
+    ISSUED = "issued"  # 已开具
+    REFUSED = "refused"  # 开票失败
+    UNKNOWN = "unknown"  # 结果未知
+
+
+class IssueRequest(msgspec.Struct, frozen=True):
+    """One request to issue, checked and priced: the one value in which every way to an invoice ends.
+
+    ``issue_key`` is the idempotency key and, towards a remote channel, the serial (流水号). ``request_digest`` stands
+    for everything the sender meant: the same key with another digest is a conflict. ``holder`` is the digest of the
+    secret of whoever confirms a code; it is given exactly when ``code_id`` is.
+    """
+
+    merchant_id: int
+    issue_key: str
+    request_digest: str
+    draft: Draft
+    lines: tuple[PricedLine, ...]
+    totals: Totals
+    issued_at: datetime
+    bureau: Bureau
+    code_id: int | None = None
+    holder: str | None = None
+    email: str = ""
+    remote: bool = False  # the channel gives the number when it is called, not beforehand
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a request. ``number`` is there exactly when issued; ``refusals`` exactly when refused."""
+
+    state: IssueState
+    number: str | None = None
+    refusals: tuple[Refusal, ...] = ()
+    repeated: bool = False  # an earlier request had this result
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """The store lacks something that the channel must give first; nothing was stored, ask and submit again."""
+
+    what: str  # "numbers" or "quota"

@@ -1,0 +1,323 @@
+"""The batch writer: requests that wait are committed together, one fsync for many invoices (group commit).
+
+Everything about an invoice is written in the one transaction: idempotency record, claim of the code, quota, number,
+original with its signature, outbox. A request is answered after the commit returned, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from piaoma.invoice.money import to_fen
+from piaoma.invoice.refusal import Refusal
+
+from .database import Database, Row, Transaction, WriteConflict
+from .plan import BlockRow, CodeRow, Decision, IssueRow, QuotaRow, State, Taken, decide, milliseconds, month_of
+from .submission import IssueRequest, IssueState, Missing, Outcome
+
+BATCH_MAX = 128  # requests in one transaction
+GATHER_MS = 2  # how long a lone request waits for company
+QUEUE_MAX = 4096  # requests that may wait; more are told to come back
+CONFLICT_RETRIES_MAX = 8
+SEALING_THREADS = 2
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A signed original (原件) and its digest, hex."""
+
+    original: bytes
+    digest: str
+
+
+Sealer = Callable[[IssueRequest, str], Sealed]  # (request, number) -> the signed original; called in threads
+
+
+class Overloaded(Exception):
+    """More requests wait than ``QUEUE_MAX``. Nothing was submitted."""
+
+
+class BatchWriter:
+    """Use ``async with BatchWriter(...)``; then ``submit`` from any number of tasks."""
+
+    def __init__(self, database: Database, seal: Sealer) -> None:
+        self._database = database
+        self._seal = seal
+        self._queue: asyncio.Queue[tuple[IssueRequest, asyncio.Future[Outcome | Missing]]] = asyncio.Queue(QUEUE_MAX)
+        self._threads = ThreadPoolExecutor(SEALING_THREADS, thread_name_prefix="seal")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> BatchWriter:
+        self._task = asyncio.create_task(self._run(), name="batch-writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._queue.empty():
+            self._queue.get_nowait()[1].cancel()
+        self._threads.shutdown(wait=True)
+
+    async def submit(self, request: IssueRequest) -> Outcome | Missing:
+        """The outcome of a request, durable by the time it is returned.
+
+        Raises ``Overloaded`` when too many wait.
+        """
+        assert (request.code_id is None) == (request.holder is None), "a code is claimed by a holder"
+        answer: asyncio.Future[Outcome | Missing] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((request, answer))
+        except asyncio.QueueFull:
+            raise Overloaded from None
+        return await answer
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            if self._queue.empty():
+                await asyncio.sleep(GATHER_MS / 1000)
+            while len(batch) < BATCH_MAX and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._answer(batch)
+
+    async def _answer(self, batch: list[tuple[IssueRequest, asyncio.Future[Outcome | Missing]]]) -> None:
+        """Commit a batch and wake its waiters. Whatever is wrong with one request is not the others' fault."""
+        try:
+            outcomes = await self._commit([request for request, _ in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                if not batch[0][1].done():
+                    batch[0][1].set_exception(error)
+                return
+            for lone in batch:
+                await self._answer([lone])
+            return
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            if not answer.done():
+                answer.set_result(outcome)
+
+    async def _commit(self, requests: list[IssueRequest]) -> list[Outcome | Missing]:
+        for attempt in range(CONFLICT_RETRIES_MAX):
+            try:
+                return await self._commit_once(requests)
+            except WriteConflict:
+                if attempt == CONFLICT_RETRIES_MAX - 1:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
+        raise AssertionError("unreachable")
+
+    async def _commit_once(self, requests: list[IssueRequest]) -> list[Outcome | Missing]:
+        async with self._database.write() as transaction:
+            state = await _load(transaction, self._database, requests)
+            decisions = decide(requests, state)
+            taken = [decision for decision in decisions if isinstance(decision, Taken)]
+            if taken:
+                sealed = await self._seal_all([each for each in taken if each.number is not None])
+                await _store(transaction, taken, sealed, state)
+        return [_outcome(decision) for decision in decisions]
+
+    async def _seal_all(self, taken: list[Taken]) -> dict[tuple[int, str], Sealed]:
+        """Build and sign the originals, in threads: signing is native and lets the interpreter go."""
+        loop = asyncio.get_running_loop()
+        share = -(-len(taken) // SEALING_THREADS) or 1
+        parts = [taken[start : start + share] for start in range(0, len(taken), share)]
+        done = await asyncio.gather(*(loop.run_in_executor(self._threads, self._seal_part, part) for part in parts))
+        return {key: sealed for part in done for key, sealed in part}
+
+    def _seal_part(self, part: list[Taken]) -> list[tuple[tuple[int, str], Sealed]]:
+        return [
+            ((each.request.merchant_id, each.number), self._seal(each.request, each.number))
+            for each in part
+            if each.number is not None
+        ]
+
+
+def _outcome(decision: Decision) -> Outcome | Missing:
+    if not isinstance(decision, Taken):
+        return decision
+    if decision.number is None:
+        return Outcome(IssueState.SUBMITTED)
+    return Outcome(IssueState.ISSUED, decision.number)
+
+
+# Rows are locked in one order everywhere (quotas, blocks, codes, each by key), so that two processes cannot wait for
+# each other. Earlier issues are read after the locks: whoever issues for the merchant holds its quota row.
+
+_LOAD_MERCHANTS = "SELECT merchant_id, state FROM merchants WHERE merchant_id IN ({ids})"
+_LOAD_QUOTAS = """
+SELECT merchant_id, month, limit_fen, issued_fen, reserved_fen FROM quotas
+WHERE (merchant_id, month) IN ({keys}) ORDER BY merchant_id, month {for_update}
+"""
+_LOAD_BLOCKS = """
+SELECT merchant_id, prefix, first_sequence, last_sequence, next_sequence FROM number_blocks
+WHERE merchant_id IN ({ids}) AND next_sequence <= last_sequence
+ORDER BY merchant_id, prefix, first_sequence {for_update}
+"""
+_LOAD_CODES = """
+SELECT merchant_id, code_id, state, holder, issue_key, expires_at_ms FROM codes
+WHERE (merchant_id, code_id) IN ({keys}) ORDER BY merchant_id, code_id {for_update}
+"""
+_LOAD_ISSUES = """
+SELECT merchant_id, issue_key, request_digest, state, number, refusal FROM issues
+WHERE (merchant_id, issue_key) IN ({keys})
+"""
+
+
+async def _load(transaction: Transaction, database: Database, requests: Sequence[IssueRequest]) -> State:
+    """Read, and on PostgreSQL lock, every row that the batch may touch."""
+    dialect = database.dialect
+
+    async def fetch(statement: str, keys: set[object]) -> Sequence[Row]:
+        text = statement.format(
+            ids=dialect.int_list.format("$1"),
+            keys=(dialect.int_int_list if statement is _LOAD_CODES else dialect.int_text_list).format("$1"),
+            for_update=dialect.for_update,
+        )
+        return await transaction.fetch(text, json.dumps(list(keys))) if keys else ()
+
+    merchants: set[object] = {request.merchant_id for request in requests}
+    months: set[object] = {(request.merchant_id, month_of(request.issued_at)) for request in requests}
+    code_keys: set[object] = {(r.merchant_id, r.code_id) for r in requests if r.code_id is not None}
+    state = State({}, {}, {}, {}, {})
+    state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, merchants)}
+    for row in await fetch(_LOAD_QUOTAS, months):
+        state.quotas[(row[0], row[1])] = QuotaRow(row[2], row[3], row[4])
+    for row in await fetch(_LOAD_BLOCKS, merchants):
+        state.blocks.setdefault(row[0], []).append(BlockRow(row[1], row[2], row[3], row[4]))
+    for row in await fetch(_LOAD_CODES, code_keys):
+        state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])
+    issue_keys: set[object] = {(request.merchant_id, request.issue_key) for request in requests}
+    issue_keys |= {(key[0], code.issue_key) for key, code in state.codes.items() if code.issue_key is not None}
+    for row in await fetch(_LOAD_ISSUES, issue_keys):
+        refusal = tuple(msgspec.json.decode(row[5], type=tuple[Refusal, ...])) if row[5] else ()
+        state.issues[(row[0], row[1])] = IssueRow(row[2], IssueState(row[3]), row[4], refusal)
+    return state
+
+
+_INSERT_ISSUE = """
+INSERT INTO issues (merchant_id, issue_key, request_digest, code_id, state, number, month, amount_fen, request,
+                    submitted_at_ms, settled_at_ms, next_query_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+_CLAIM_CODE = """
+UPDATE codes SET state = $3, holder = $4, issue_key = $5, changed_at_ms = $6, refusal = NULL
+WHERE merchant_id = $1 AND code_id = $2 AND issue_key IS NULL
+"""
+INSERT_INVOICE = """
+INSERT INTO invoices (merchant_id, number, issue_key, code_id, kind, buyer_name, buyer_id, amount_fen, tax_fen,
+                      total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+"""
+_SPEND_QUOTA = "UPDATE quotas SET issued_fen = $3, reserved_fen = $4 WHERE merchant_id = $1 AND month = $2"
+_ADVANCE_BLOCK = """
+UPDATE number_blocks SET next_sequence = $4 WHERE merchant_id = $1 AND prefix = $2 AND first_sequence = $3
+"""
+INSERT_JOB = """
+INSERT INTO jobs (merchant_id, job_id, kind, number, target, state, done_at_ms, next_at_ms, created_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+"""
+
+
+async def _store(
+    transaction: Transaction, taken: list[Taken], sealed: dict[tuple[int, str], Sealed], state: State
+) -> None:
+    """Write what was decided; the statements run once each for the whole batch."""
+    await transaction.execute_many(_INSERT_ISSUE, [_issue_values(each) for each in taken])
+    claims = [
+        (
+            each.request.merchant_id,
+            each.request.code_id,
+            (IssueState.SUBMITTED if each.number is None else IssueState.ISSUED).value,
+            each.request.holder,
+            each.request.issue_key,
+            milliseconds(each.request.issued_at),
+        )
+        for each in taken
+        if each.request.code_id is not None
+    ]
+    if claims:
+        await transaction.execute_many(_CLAIM_CODE, claims)
+    issued = [each for each in taken if each.number is not None]
+    if issued:
+        invoices = [
+            invoice_values(each.request, number, sealed[(each.request.merchant_id, number)])
+            for each in issued
+            if (number := each.number) is not None
+        ]
+        await transaction.execute_many(INSERT_INVOICE, invoices)
+        jobs = [job for each in issued if each.number for job in job_values(each.request, each.number)]
+        await transaction.execute_many(INSERT_JOB, jobs)
+        merchants = {each.request.merchant_id for each in issued}
+        advanced = [
+            (merchant, block.prefix, block.first_sequence, block.next_sequence)
+            for merchant in merchants
+            for block in state.blocks[merchant]
+        ]
+        await transaction.execute_many(_ADVANCE_BLOCK, advanced)
+    months = {(each.request.merchant_id, each.month) for each in taken}
+    spent = [(*key, state.quotas[key].issued_fen, state.quotas[key].reserved_fen) for key in sorted(months)]
+    await transaction.execute_many(_SPEND_QUOTA, spent)
+
+
+def _issue_values(taken: Taken) -> tuple[object, ...]:
+    request = taken.request
+    now_ms = milliseconds(request.issued_at)
+    intent = taken.number is None
+    return (
+        request.merchant_id,
+        request.issue_key,
+        request.request_digest,
+        request.code_id,
+        (IssueState.SUBMITTED if intent else IssueState.ISSUED).value,
+        taken.number,
+        taken.month,
+        taken.amount_fen,
+        msgspec.json.encode(request).decode() if intent else None,
+        now_ms,
+        None if intent else now_ms,
+        now_ms if intent else None,
+    )
+
+
+def invoice_values(request: IssueRequest, number: str, sealed: Sealed) -> tuple[object, ...]:
+    """The columns of ``INSERT_INVOICE``."""
+    return (
+        request.merchant_id,
+        number,
+        request.issue_key,
+        request.code_id,
+        request.draft.kind.value,
+        request.draft.buyer.name,
+        request.draft.buyer.taxpayer_id,
+        to_fen(request.totals.amount),
+        to_fen(request.totals.tax),
+        to_fen(request.totals.inclusive),
+        "、".join(dict.fromkeys(line.name for line in request.draft.lines[:3])),
+        request.draft.remark,
+        month_of(request.issued_at),
+        f"{request.issued_at:%Y-%m-%d}",
+        milliseconds(request.issued_at),
+        sealed.digest,
+        sealed.original,
+    )
+
+
+def job_values(request: IssueRequest, number: str) -> list[tuple[object, ...]]:
+    """The columns of ``INSERT_JOB`` for each thing that must follow.
+
+    Every invoice is reported to the authority; one that a remote channel issued is known there already.
+    """
+    now_ms = milliseconds(request.issued_at)
+    reported = ("done", now_ms) if request.remote else ("waiting", None)
+    jobs: list[tuple[object, ...]] = [
+        (request.merchant_id, f"{number}:report", "report", number, "", *reported, now_ms)
+    ]
+    if request.email:
+        jobs.append((request.merchant_id, f"{number}:mail:0", "mail", number, request.email, "waiting", None, now_ms))
+    return jobs

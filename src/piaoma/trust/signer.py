@@ -1,0 +1,31 @@
+"""Who signs an original: the interface, and the signer whose key is a file."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .certificates import Keyring
+
+
+class Signer(Protocol):
+    """Signs bytes with SM2 and SM3. May be called from several threads at once."""
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """DER, the signer's first, then its issuers without the root."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature, DER."""
+        ...
+
+
+class FileSigner:
+    """Signs with the key of a keyring."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._key = keyring.signer_key
+        self.certificates = (keyring.signer, keyring.issuer)
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data)

@@ -195,6 +195,10 @@ def _check_link(below: Any, above: Any) -> None:
         raise ChainFault("a certificate was issued by one that may not issue")
     if below.issuer.dump() != above.subject.dump():
         raise ChainFault("the issuer's name does not match")
+    # The outer algorithm is not signed itself, so it must repeat the one that is (RFC 5280 §4.1.1.2).
+    stated = below["signature_algorithm"]
+    if stated["algorithm"].dotted != SM2_WITH_SM3 or stated.dump() != below["tbs_certificate"]["signature"].dump():
+        raise ChainFault("a certificate's signature algorithm is not SM2 with SM3")
     try:
         key = PublicKey(above.public_key.dump())
     except ValueError:

@@ -1,0 +1,93 @@
+"""Drawing a symbol (二维码): black on white, quiet zone included, the same bytes each time.
+
+The scheme of a pointer stays in lower case (a byte segment), because some scanners do not open ``HTTPS://`` in
+capitals though the standard allows it (wuhan-system.md §5.3); host and path are capitals (an alphanumeric segment).
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+
+import segno
+from PIL import Image
+
+QUIET_MODULES = 4
+VERSION_SMALL = 3  # 29 × 29 at level M is preferred; a longer host takes what it needs
+
+
+class Symbol:
+    """A QR symbol of a text. ``modules`` are rows of 0 and 1 without the quiet zone."""
+
+    def __init__(self, text: str, code: segno.QRCode) -> None:
+        self.text = text
+        self.modules: tuple[bytes, ...] = tuple(bytes(row) for row in code.matrix)
+        self.version = int(code.version)
+        self.level: str = code.error
+
+    @property
+    def size(self) -> int:
+        """Modules along a side, without the quiet zone."""
+        return len(self.modules)
+
+    @cached_property
+    def svg(self) -> str:
+        """One path, one unit a module, quiet zone included."""
+        side = self.size + 2 * QUIET_MODULES
+        strokes = []
+        for y, row in enumerate(self.modules):
+            x = 0
+            while x < len(row):
+                run = x
+                while run < len(row) and row[run]:
+                    run += 1
+                if run > x:
+                    strokes.append(f"M{x + QUIET_MODULES} {y + QUIET_MODULES}h{run - x}v1H{x + QUIET_MODULES}z")
+                x = run + 1
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges">'
+            f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{"".join(strokes)}"/></svg>'
+        )
+
+    def image(self, module_pixels: int) -> Image.Image:
+        """A grey picture, quiet zone included."""
+        side = self.size + 2 * QUIET_MODULES
+        picture = Image.new("L", (side, side), 255)
+        for y, row in enumerate(self.modules):
+            for x, dark in enumerate(row):
+                if dark:
+                    picture.putpixel((x + QUIET_MODULES, y + QUIET_MODULES), 0)
+        return picture.resize((side * module_pixels, side * module_pixels), Image.Resampling.NEAREST)
+
+    def png(self, module_pixels: int = 12) -> bytes:
+        """A 1-bit PNG."""
+        out = io.BytesIO()
+        self.image(module_pixels).convert("1").save(out, "PNG", optimize=True)
+        return out.getvalue()
+
+    def terminal(self) -> str:
+        """For a terminal: two rows a line with half blocks, dark on light whatever the terminal's colours."""
+        side = self.size + 2 * QUIET_MODULES
+        rows = [[1] * side for _ in range(side + side % 2)]
+        for y, row in enumerate(self.modules):
+            for x, dark in enumerate(row):
+                rows[y + QUIET_MODULES][x + QUIET_MODULES] = 1 - dark
+        blocks = {(0, 0): " ", (0, 1): "▄", (1, 0): "▀", (1, 1): "█"}
+        return "\n".join(
+            "".join(blocks[pair] for pair in zip(upper, lower, strict=True))
+            for upper, lower in zip(rows[::2], rows[1::2], strict=True)
+        )
+
+
+def pointer_url(base_url: str, token: str, *, all_capitals: bool = False) -> str:
+    """``https://HOST/S/TOKEN``: what a dynamic code holds. ``base_url`` has no path of its own."""
+    scheme, _, host = base_url.rstrip("/").partition("://")
+    pointer = f"{scheme}://{host.upper()}/S/{token}"
+    return pointer.upper() if all_capitals else pointer
+
+
+def draw(text: str) -> Symbol:
+    """The symbol of a pointer: level M, segments chosen so that it is as small as the text allows."""
+    scheme, separator, rest = text.partition("://")
+    parts = [text] if text.isupper() or not separator else [scheme + separator, rest]
+    return Symbol(text, segno.make_qr(parts if len(parts) > 1 else parts[0], error="m", boost_error=False))

@@ -1,0 +1,209 @@
+"""The sandbox authority (沙盒税务机关): everything a real one does, in numbers that can never be real.
+
+It keeps a store of its own, gives blocks of numbers and quotas, takes reports, and, when a rehearsal asks for it,
+issues remotely: late, down before the call, down after it, twice, out of numbers, out of quota.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from piaoma.invoice.issued import SANDBOX_PROVINCE
+from piaoma.invoice.original import SANDBOX_BUREAU
+from piaoma.invoice.refusal import Refusal, refuse
+from piaoma.invoice.totals import invoice_of
+from piaoma.trust import Signer, sign_original
+
+from .contract import (
+    Block,
+    Numbering,
+    OutcomeUnknown,
+    RemoteAnswer,
+    RemoteRequest,
+    Report,
+    SessionState,
+    Unavailable,
+)
+
+QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
+POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
+PATIENCE_MS = 3_000  # how long a caller waits for an answer before it counts as unknown
+FIRST_SEQUENCE = 1
+
+
+class _Transaction(Protocol):
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]: ...
+    async def execute(self, statement: str, *parameters: Any) -> int: ...
+
+
+class Ledger(Protocol):
+    """The store that the authority is given. ``store.Database`` is one."""
+
+    def write(self) -> AbstractAsyncContextManager[_Transaction]: ...
+    async def read(self, statement: str, *parameters: Any) -> Sequence[Any]: ...
+
+
+class Switches(msgspec.Struct, frozen=True):
+    """A rehearsal (演练). All off is normal work.
+
+    ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
+    ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
+    ``numbers`` and ``quota_fen`` at 0 are out of them.
+    """
+
+    remote: bool = False
+    late_ms: int = 0
+    down: str = ""
+    twice: bool = False
+    no_numbers: bool = False
+    refuse: bool = False
+    quota_fen: int = QUOTA_FEN
+
+
+_TAKE_SEQUENCE = """
+INSERT INTO authority_sequence (prefix, next_sequence) VALUES ($1, $2 + $3)
+ON CONFLICT (prefix) DO UPDATE SET next_sequence = authority_sequence.next_sequence + $3
+RETURNING next_sequence
+"""
+_ADD_BLOCK = """
+INSERT INTO authority_blocks (prefix, first_sequence, last_sequence, taxpayer_id) VALUES ($1, $2, $3, $4)
+"""
+_ISSUED = "SELECT number, original, ready_at_ms FROM authority_issued WHERE serial = $1"
+_ADD_ISSUED = """
+INSERT INTO authority_issued (serial, taxpayer_id, number, original, ready_at_ms) VALUES ($1, $2, $3, $4, $5)
+"""
+_ADD_REPORT = """
+INSERT INTO authority_reports (number, taxpayer_id, digest) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING
+"""
+_SET_SWITCH = """
+INSERT INTO authority_switches (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
+class SandboxAuthority:
+    """The sandbox channel. ``now`` is the clock, aware, Asia/Shanghai."""
+
+    name = "sandbox"
+    sandbox = True
+    bureau = SANDBOX_BUREAU
+
+    def __init__(self, ledger: Ledger, signer: Signer, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._signer = signer
+        self._now = now
+        self._answers_to_repeat: list[RemoteAnswer] = []
+
+    async def switches(self) -> Switches:
+        """The rehearsal in force."""
+        rows = await self._ledger.read("SELECT name, value FROM authority_switches")
+        return msgspec.convert({row[0]: msgspec.json.decode(row[1]) for row in rows}, Switches)
+
+    async def rehearse(self, **changes: bool | int | str) -> Switches:
+        """Change switches by name; ``rehearse()`` with the defaults of ``Switches`` ends a rehearsal."""
+        wanted = msgspec.convert({**msgspec.structs.asdict(await self.switches()), **changes}, Switches)
+        async with self._ledger.write() as transaction:
+            for name, value in msgspec.structs.asdict(wanted).items():
+                await transaction.execute(_SET_SWITCH, name, msgspec.json.encode(value).decode())
+        return wanted
+
+    async def numbering(self) -> Numbering:
+        """By block in normal work; by call while the rehearsal is about calls."""
+        switches = await self.switches()
+        calls = switches.remote or switches.late_ms or switches.down or switches.twice or switches.refuse
+        return Numbering.REMOTE if calls else Numbering.POOL
+
+    async def session_state(self) -> SessionState:
+        """DOWN during a rehearsed outage."""
+        return SessionState.DOWN if (await self.switches()).down else SessionState.OK
+
+    async def get_quota(self, taxpayer_id: str, month: str) -> int:
+        """See ``Channel.get_quota``: every taxpayer has the same limit here."""
+        return (await self.switches()).quota_fen
+
+    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
+        """See ``Channel.allocate_numbers``."""
+        if (await self.switches()).no_numbers:
+            raise refuse("ISSUE-NO-NUMBERS")
+        prefix = f"{year}{SANDBOX_PROVINCE}{POOL_DIGIT}"
+        async with self._ledger.write() as transaction:
+            first = await self._take(transaction, prefix, count)
+            block = Block(prefix, first, first + count - 1)
+            await transaction.execute(_ADD_BLOCK, prefix, block.first, block.last, taxpayer_id)
+        return block
+
+    async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
+        """See ``Channel.issue_blue``, as the rehearsal has it."""
+        switches = await self.switches()
+        if switches.down == "before":
+            raise Unavailable("rehearsal: down before the call")
+        if switches.refuse or switches.no_numbers:
+            cause = Refusal("ISSUE-NO-NUMBERS") if switches.no_numbers else _refusal("演练 rehearsal")
+            return RemoteAnswer(request.serial, refusals=(cause,))
+        answer = await self._issue(request, switches.late_ms)
+        if switches.down == "after":
+            raise OutcomeUnknown(request.serial)
+        if switches.late_ms:
+            await asyncio.sleep(min(switches.late_ms, PATIENCE_MS) / 1000)
+            if switches.late_ms > PATIENCE_MS:
+                raise OutcomeUnknown(request.serial)
+        if switches.twice:
+            self._answers_to_repeat.append(answer)
+        return answer
+
+    async def query_result(self, serial: str) -> RemoteAnswer | None:
+        """See ``Channel.query_result``."""
+        if (await self.switches()).down:
+            raise Unavailable("rehearsal: down")
+        rows = await self._ledger.read(_ISSUED, serial)
+        if not rows:
+            return None
+        if rows[0][2] > self._now().timestamp() * 1000:
+            raise OutcomeUnknown(serial)
+        return RemoteAnswer(serial, rows[0][0], bytes(rows[0][1]))
+
+    async def arrived(self) -> Sequence[RemoteAnswer]:
+        """See ``Channel.arrived``: the second answers of a rehearsal."""
+        answers, self._answers_to_repeat = self._answers_to_repeat, []
+        return answers
+
+    async def report(self, reports: Sequence[Report]) -> None:
+        """See ``Channel.report``."""
+        if (await self.switches()).down:
+            raise Unavailable("rehearsal: down")
+        async with self._ledger.write() as transaction:
+            for report in reports:
+                await transaction.execute(_ADD_REPORT, report.number, report.taxpayer_id, report.digest)
+
+    async def _issue(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
+        """Issue once for a serial, in one transaction; the same serial again finds what was issued."""
+        async with self._ledger.write() as transaction:
+            found = await transaction.fetch(_ISSUED, request.serial)
+            if found:
+                return RemoteAnswer(request.serial, found[0][0], bytes(found[0][1]))
+            prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{REMOTE_DIGIT}"
+            number = f"{prefix}{await self._take(transaction, prefix, 1):015d}"
+            invoice = invoice_of(
+                request.draft, request.lines, request.totals, number, request.requested_at, self.bureau
+            )
+            original = sign_original(invoice, self._signer)
+            ready_at_ms = int(self._now().timestamp() * 1000) + late_ms
+            await transaction.execute(
+                _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms
+            )
+        return RemoteAnswer(request.serial, number, original)
+
+    @staticmethod
+    async def _take(transaction: _Transaction, prefix: str, count: int) -> int:
+        """The first of ``count`` numbers that nobody else gets."""
+        rows = await transaction.fetch(_TAKE_SEQUENCE, prefix, FIRST_SEQUENCE, count)
+        return int(rows[0][0]) - count
+
+
+def _refusal(reason: str) -> Refusal:
+    return Refusal("ISSUE-REFUSED-BY-AUTHORITY", "", {"have": reason})

@@ -33,7 +33,15 @@ class Symbol:
     @cached_property
     def svg(self) -> str:
         """One path, one unit a module, quiet zone included."""
-        side = self.size + 2 * QUIET_MODULES
+        return self._svg(QUIET_MODULES)
+
+    @cached_property
+    def svg_bare(self) -> str:
+        """Without the quiet zone, for a place on paper that has its own."""
+        return self._svg(0)
+
+    def _svg(self, quiet: int) -> str:
+        side = self.size + 2 * quiet
         strokes = []
         for y, row in enumerate(self.modules):
             x = 0
@@ -42,7 +50,7 @@ class Symbol:
                 while run < len(row) and row[run]:
                     run += 1
                 if run > x:
-                    strokes.append(f"M{x + QUIET_MODULES} {y + QUIET_MODULES}h{run - x}v1H{x + QUIET_MODULES}z")
+                    strokes.append(f"M{x + quiet} {y + quiet}h{run - x}v1H{x + quiet}z")
                 x = run + 1
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges">'

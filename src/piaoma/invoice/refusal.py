@@ -54,6 +54,10 @@ class Refused(Exception):
         self.refusals: tuple[Refusal, ...] = refusals
         super().__init__(", ".join(f"{refusal.cause} {refusal.field}".strip() for refusal in refusals))
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[Refusal, ...]]:
+        """So that it comes back whole from a worker process."""
+        return Refused, self.refusals
+
 
 def refuse(cause: str, field: str = "", **values: object) -> Refused:
     """A ``Refused`` with one cause, to be raised."""

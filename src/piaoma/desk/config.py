@@ -1,0 +1,108 @@
+"""Configuration (配置): one TOML file and ``PIAOMA_*`` variables, validated at start, with the source of each value."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+DEFAULT_FILE = "piaoma.toml"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is in force. Every field is a key of the TOML file and, as ``PIAOMA_NAME``, a variable."""
+
+    data: str = "piaoma-data"  # folder of keys, files and, by default, the database
+    database: str = ""  # sqlite:///PATH or postgresql://…; empty: a file in the data folder
+    authority_database: str = ""  # where the sandbox authority keeps its own books; empty: beside the above
+    base_url: str = "http://127.0.0.1:8000"  # what symbols and mails point to
+    host: str = "127.0.0.1"
+    port: int = 8000
+    channel: str = "sandbox"
+    smtp: str = ""  # smtp://user:password@host:port; empty: .eml files in the data folder
+    mail_from: str = "fapiao@localhost"
+    support: str = "客服热线由本平台运营者公布"
+    number_block: int = 1_000  # numbers taken from the channel at a time
+    render_workers: int = 1
+    synchronous: str = "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data_folder.resolve() / 'piaoma.sqlite3'}"
+
+    @property
+    def authority_url(self) -> str:
+        if self.authority_database:
+            return self.authority_database
+        if self.database.startswith("postgres"):
+            return self.database
+        return f"sqlite:///{self.data_folder.resolve() / 'authority.sqlite3'}"
+
+    @property
+    def sandbox(self) -> bool:
+        return self.channel == "sandbox"
+
+    @property
+    def secure(self) -> bool:
+        """Whether customers come by HTTPS, so cookies must not go by anything else."""
+        return self.base_url.startswith("https://")
+
+
+class ConfigFault(Exception):
+    """A value that cannot be; the text names the key and where it came from."""
+
+
+def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> tuple[Config, dict[str, str]]:
+    """The configuration and, for each key, where its value came from (default, the file, a variable).
+
+    Raises ``ConfigFault``.
+    """
+    environment = os.environ if environment is None else environment
+    named = file is not None or "PIAOMA_CONFIG" in environment
+    path = file or Path(environment.get("PIAOMA_CONFIG", DEFAULT_FILE))
+    values: dict[str, object] = {}
+    sources = dict.fromkeys(Config.__struct_fields__, "default")
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigFault(f"{path}: {error}") from None
+        sources |= dict.fromkeys(values, str(path))
+    elif named:
+        raise ConfigFault(f"{path}: no such file")
+    for field in Config.__struct_fields__:
+        variable = f"PIAOMA_{field.upper()}"
+        if variable in environment:
+            values[field] = environment[variable]
+            sources[field] = variable
+    try:
+        config = msgspec.convert(values, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigFault(str(error)) from None
+    _check(config, sources)
+    return config, sources
+
+
+def _check(config: Config, sources: Mapping[str, str]) -> None:
+    def wrong(key: str, why: str) -> ConfigFault:
+        return ConfigFault(f"{key} (from {sources[key]}): {why}")
+
+    if config.channel != "sandbox":
+        raise wrong("channel", "only 'sandbox' is available in this version")
+    if not config.base_url.startswith(("http://", "https://")) or config.base_url.rstrip("/").count("/") != 2:
+        raise wrong("base_url", "must be http:// or https:// and a host, without a path")
+    if config.database and not config.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise wrong("database", "must begin with sqlite:/// or postgresql://")
+    if config.smtp and not config.smtp.startswith(("smtp://", "smtps://")):
+        raise wrong("smtp", "must begin with smtp:// or smtps://")
+    if not 1 <= config.number_block <= 100_000:
+        raise wrong("number_block", "must be 1 to 100000")
+    if config.synchronous not in ("FULL", "OFF"):
+        raise wrong("synchronous", "must be FULL")

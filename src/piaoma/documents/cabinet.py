@@ -1,0 +1,117 @@
+"""The cabinet (版式文件柜): views rendered when asked for, in worker processes, kept in a folder that may be deleted.
+
+A view's name in the folder is the digest of its original and the version of its renderer, so a stale view cannot be
+found, and deleting all of them changes nothing but time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import multiprocessing
+import os
+import secrets
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from piaoma.invoice.refusal import Refused, refuse
+
+from .render import VIEW_VERSION, render, start_worker
+
+RENDER_SECONDS_MAX = 15
+IDLE_SECONDS = 120  # workers hold fonts in memory; after this long without work they go
+CACHE_BYTES_MAX = 512 * 1024 * 1024
+KINDS = ("pdf", "png")
+
+
+class Cabinet:
+    """Renders and keeps views. One for a process."""
+
+    def __init__(self, folder: Path, workers: int = 1) -> None:
+        self._folder = folder
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._under_way: dict[str, asyncio.Task[bytes]] = {}
+        self._idle: asyncio.TimerHandle | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def view(self, original: bytes, kind: str) -> bytes:
+        """The view of an original: ``xml`` is the original itself, ``pdf`` and ``png`` are rendered.
+
+        Raises ``Refused`` DOCUMENT-KIND, DOCUMENT-GLYPH-MISSING, DOCUMENT-RENDER-FAILED.
+        """
+        if kind == "xml":
+            return original
+        if kind not in KINDS:
+            raise refuse("DOCUMENT-KIND", have=kind[:10])
+        name = f"{hashlib.sha256(original).hexdigest()}.{VIEW_VERSION}.{kind}"
+        kept = self._folder / name
+        try:
+            return await asyncio.to_thread(kept.read_bytes)
+        except FileNotFoundError:
+            pass
+        # The same view asked for twice at once is rendered once.
+        task = self._under_way.get(name)
+        if task is None:
+            task = asyncio.create_task(self._render(original, kind, kept))
+            self._under_way[name] = task
+            task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """End the workers."""
+        if self._idle is not None:
+            self._idle.cancel()
+        for task in list(self._under_way.values()):
+            task.cancel()
+        self._end_workers()
+
+    async def _render(self, original: bytes, kind: str, kept: Path) -> bytes:
+        for last in (False, True):
+            try:
+                data = await asyncio.wait_for(self._in_worker(original, kind), RENDER_SECONDS_MAX)
+                break
+            except Refused:
+                raise
+            except (BrokenProcessPool, TimeoutError, MemoryError, RuntimeError):
+                # A worker that died or hangs is replaced; a page that kills two workers is given up.
+                self._end_workers()
+                if last:
+                    raise refuse("DOCUMENT-RENDER-FAILED") from None
+        await asyncio.to_thread(self._keep, kept, data)
+        return data
+
+    async def _in_worker(self, original: bytes, kind: str) -> bytes:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=start_worker)
+        loop = asyncio.get_running_loop()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = loop.call_later(IDLE_SECONDS, self._end_workers)
+        return await loop.run_in_executor(self._pool, render, original, kind)
+
+    def _end_workers(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _keep(self, kept: Path, data: bytes) -> None:
+        """Into the folder, whole or not at all; no sync, since it can be made again."""
+        aside = kept.with_suffix(f".{secrets.token_hex(4)}.new")
+        aside.write_bytes(data)
+        os.replace(aside, kept)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Drop the views that were made longest ago while the folder is over its limit."""
+        files = [(entry.stat(), Path(entry.path)) for entry in os.scandir(self._folder) if entry.is_file()]
+        total = sum(stat.st_size for stat, _ in files)
+        for stat, path in sorted(files, key=lambda item: item[0].st_mtime):
+            if total <= CACHE_BYTES_MAX:
+                return
+            path.unlink(missing_ok=True)
+            total -= stat.st_size

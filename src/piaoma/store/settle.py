@@ -6,7 +6,7 @@ again; each exactly once, whoever asks and however often.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -41,6 +41,18 @@ async def due_intents(database: Database, now: datetime) -> list[Intent]:
     """The intents that the channel must be called or asked about now."""
     rows = await database.read(_DUE, milliseconds(now), DUE_MAX)
     return [Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows]
+
+
+async def find_intent(
+    database: Database, serial: str, serial_of: Callable[[IssueRequest], str]
+) -> IssueRequest | None:
+    """The open intent of a serial, when an answer comes by itself. Open intents are few, so they are looked through."""
+    rows = await database.read("SELECT request FROM issues WHERE state IN ('submitted', 'unknown')")
+    for row in rows:
+        request = msgspec.json.decode(row[0], type=IssueRequest)
+        if serial_of(request) == serial:
+            return request
+    return None
 
 
 _LOCK = """

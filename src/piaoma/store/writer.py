@@ -25,6 +25,7 @@ BATCH_MAX = 128  # requests in one transaction
 GATHER_MS = 2  # how long a lone request waits for company
 QUEUE_MAX = 4096  # requests that may wait; more are told to come back
 CONFLICT_RETRIES_MAX = 8
+FIRST_CALL_MS = 10_000  # an intent is called at once; when that does not settle it by then, it is asked after
 SEALING_THREADS = 2
 
 
@@ -281,7 +282,7 @@ def _issue_values(taken: Taken) -> tuple[object, ...]:
         msgspec.json.encode(request).decode() if intent else None,
         now_ms,
         None if intent else now_ms,
-        now_ms if intent else None,
+        now_ms + FIRST_CALL_MS if intent else None,
     )
 
 

@@ -1,0 +1,139 @@
+"""Mail (电子邮件): the message of an invoice, and two carriers of it: SMTP, and files in a folder.
+
+A message has a plain text part with number, amount and link, and PDF and XML attached. Its Message-ID comes from the
+job's id, so that a mail sent twice is one mail to the receiver's program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from piaoma.invoice.issued import IssuedInvoice
+from piaoma.invoice.money import format_yuan
+from piaoma.invoice.original_reader import read
+from piaoma.invoice.refusal import Refused
+from piaoma.store import Database
+
+from .outbox import Job, Undeliverable
+
+SMTP_SECONDS_MAX = 30
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+
+Render = Callable[[bytes, str], Awaitable[bytes]]
+
+
+def is_address(text: str) -> bool:
+    """Whether a text can be an e-mail address: one @, a domain with a dot, no spaces, no line ends."""
+    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
+
+
+def masked(address: str) -> str:
+    """As lists and logs show it: ``l***@example.cn``."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***{at}{domain}" if at else "***"
+
+
+def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str) -> EmailMessage:
+    """The message of an invoice."""
+    mark = "【测试样票 无效】" if invoice.sandbox else ""
+    total = f"¥{format_yuan(invoice.totals.inclusive)}"
+    message = EmailMessage(policy=SMTP)
+    message["From"] = f"票码 <{sender}>"
+    message["To"] = job.target
+    message["Subject"] = f"{mark}{invoice.seller.name}开具的电子发票 {total}"
+    message["Date"] = format_datetime(invoice.signed_at or invoice.requested_at)
+    message["Message-ID"] = f"<{hashlib.sha256(job.job_id.encode()).hexdigest()[:32]}@piaoma.invalid>"
+    sample = "本邮件由沙盒发出，所附为测试样票，不是发票，不得报销入账。\n\n" if invoice.sandbox else ""
+    message.set_content(
+        f"{sample}发票号码：{invoice.number}\n价税合计：{total}\n开票日期：{invoice.issued_on:%Y年%m月%d日}\n"
+        f"销售方：{invoice.seller.name}\n购买方：{invoice.buyer.name}\n\n"
+        f"附件有 XML 原件（入账请保存这一份）和 PDF。随时可以再取：\n{link}\n"
+    )
+    name = f"{invoice.number}-电子发票"
+    message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{name}.pdf")
+    message.add_attachment(original, maintype="application", subtype="xml", filename=f"{name}.xml")
+    return message
+
+
+class MailCarrier:
+    """Carries mail jobs. ``deliver`` hands a finished message over."""
+
+    batch_max = 1
+
+    def __init__(
+        self, database: Database, render: Render, sender: str, link: Callable[[int, str], Awaitable[str]],
+        deliver: Callable[[EmailMessage], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._render = render
+        self._sender = sender
+        self._link = link
+        self._deliver = deliver
+
+    async def carry(self, jobs: Sequence[Job]) -> None:
+        """See ``Carrier.carry``."""
+        for job in jobs:
+            rows = await self._database.read(
+                "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2", job.merchant_id, job.number
+            )
+            if not rows or not is_address(job.target):
+                raise Undeliverable("no such invoice" if not rows else "not an address")
+            original = bytes(rows[0][0])
+            try:
+                pdf = await self._render(original, "pdf")
+            except Refused as refused:
+                raise Undeliverable(str(refused)) from None
+            link = await self._link(job.merchant_id, job.number)
+            await self._deliver(compose_mail(read(original), original, pdf, job, self._sender, link))
+
+
+def to_folder(folder: Path) -> Callable[[EmailMessage], Awaitable[None]]:
+    """The default: each message becomes a file ``.eml``; sent again, it is the same file."""
+
+    async def deliver(message: EmailMessage) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = str(message["Message-ID"]).strip("<>").partition("@")[0]
+        aside = folder / f"{name}.new"
+        await asyncio.to_thread(aside.write_bytes, message.as_bytes())
+        os.replace(aside, folder / f"{name}.eml")
+
+    return deliver
+
+
+def to_smtp(url: str) -> Callable[[EmailMessage], Awaitable[None]]:
+    """By ``smtp://user:password@host:port`` (STARTTLS when offered) or ``smtps://…``."""
+    parts = urlsplit(url)
+    assert parts.hostname, "a mail server has a name"
+    host, port = parts.hostname, parts.port or (465 if parts.scheme == "smtps" else 25)
+    username = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+
+    async def deliver(message: EmailMessage) -> None:
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=host,
+                port=port,
+                username=username,
+                password=password,
+                use_tls=parts.scheme == "smtps",
+                timeout=SMTP_SECONDS_MAX,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            codes = [recipient.code for recipient in error.recipients]
+            if codes and all(500 <= code < 600 for code in codes):
+                raise Undeliverable(f"the receiver's server refused the address ({codes[0]})") from None
+            raise
+
+    return deliver

@@ -1,0 +1,142 @@
+"""The outbox worker (待办): does what must follow an invoice, at least once, under stable ids.
+
+A job is leased, carried, and marked done; a worker that dies leaves a lease that runs out. What fails is tried again
+with exponential back-off and jitter; what fails for good is dead, visibly, with its reason, and can be tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from piaoma.store import Database, milliseconds
+
+LEASE_MS = 60_000
+BATCH_MAX = 100
+ATTEMPTS_MAX = 12
+BACKOFF_FIRST_MS, BACKOFF_MAX_MS = 2_000, 3_600_000
+IDLE_SECONDS = 0.5
+
+_log = structlog.get_logger("piaoma.delivery")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One thing to do for one invoice. ``job_id`` is the same at every try."""
+
+    merchant_id: int
+    job_id: str
+    kind: str
+    number: str
+    target: str
+    attempts: int
+
+
+class Undeliverable(Exception):
+    """Trying again cannot help; the text says why, without personal data."""
+
+
+class Carrier(Protocol):
+    """Carries jobs of one kind. Raises ``Undeliverable``, or anything else when it may work later."""
+
+    batch_max: int
+
+    async def carry(self, jobs: Sequence[Job]) -> None: ...
+
+
+_DUE = """
+SELECT merchant_id, job_id, kind, number, target, attempts FROM jobs
+WHERE state = 'waiting' AND kind = $1 AND next_at_ms <= $2 AND lease_until_ms <= $2
+ORDER BY next_at_ms LIMIT $3 {skip_locked}
+"""
+_LEASE = """
+UPDATE jobs SET lease_until_ms = $3, attempts = attempts + 1 WHERE merchant_id = $1 AND job_id = $2
+"""
+_DONE = """
+UPDATE jobs SET state = 'done', done_at_ms = $3, lease_until_ms = 0, last_error = ''
+WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
+"""
+_FAILED = """
+UPDATE jobs SET state = $3, next_at_ms = $4, lease_until_ms = 0, last_error = $5
+WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
+"""
+
+
+class Outbox:
+    """Works through the jobs of all merchants; several processes may run one each."""
+
+    def __init__(self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._carriers = carriers
+        self._now = now
+
+    async def run(self) -> None:
+        """Work until cancelled. What goes wrong with the store itself is logged and tried again."""
+        while True:
+            try:
+                worked = await self.work_once()
+            except Exception:
+                _log.exception("outbox")
+                worked = False
+            await asyncio.sleep(0 if worked else IDLE_SECONDS)
+
+    async def work_once(self) -> bool:
+        """Do what is due now, one batch of each kind; whether there was anything."""
+        worked = False
+        for kind, carrier in self._carriers.items():
+            jobs = await self._lease(kind, min(BATCH_MAX, carrier.batch_max))
+            if jobs:
+                worked = True
+                await self._carry(carrier, jobs)
+        return worked
+
+    async def _lease(self, kind: str, count: int) -> list[Job]:
+        now_ms = milliseconds(self._now())
+        skip = "FOR UPDATE SKIP LOCKED" if self._database.dialect.for_update else ""
+        due = await self._database.read(_DUE.format(skip_locked=""), kind, now_ms, 1)
+        if not due:
+            return []
+        async with self._database.write() as transaction:
+            rows = await transaction.fetch(_DUE.format(skip_locked=skip), kind, now_ms, count)
+            leases = [(row[0], row[1], now_ms + LEASE_MS) for row in rows]
+            if leases:
+                await transaction.execute_many(_LEASE, leases)
+        return [Job(row[0], row[1], row[2], row[3], row[4], row[5] + 1) for row in rows]
+
+    async def _carry(self, carrier: Carrier, jobs: list[Job]) -> None:
+        try:
+            await carrier.carry(jobs)
+        except Exception as error:
+            if len(jobs) > 1 and isinstance(error, Undeliverable):
+                # One that cannot be delivered must not take the others with it.
+                for job in jobs:
+                    await self._carry(carrier, [job])
+                return
+            await self._failed(jobs, error)
+            return
+        now_ms = milliseconds(self._now())
+        async with self._database.write() as transaction:
+            await transaction.execute_many(_DONE, [(job.merchant_id, job.job_id, now_ms) for job in jobs])
+
+    async def _failed(self, jobs: list[Job], error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        now_ms = milliseconds(self._now())
+        rows = []
+        for job in jobs:
+            dead = isinstance(error, Undeliverable) or job.attempts >= ATTEMPTS_MAX
+            next_at_ms = now_ms + backoff_ms(job.attempts)
+            rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, reason))
+            _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
+        async with self._database.write() as transaction:
+            await transaction.execute_many(_FAILED, rows)
+
+
+def backoff_ms(attempts: int) -> int:
+    """How long to wait after so many tries: doubling from two seconds to an hour, half of it drawn by chance."""
+    full = min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** max(0, attempts - 1))
+    return full // 2 + random.randrange(full // 2 + 1)  # noqa: S311 - spreads retries, no secret

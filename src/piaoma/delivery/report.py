@@ -1,0 +1,33 @@
+"""Reporting (上报): telling the authority of invoices that were numbered here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from piaoma.channels import Channel, Report
+from piaoma.store import Database
+
+from .outbox import Job
+
+_REPORTS = """
+SELECT m.taxpayer_id, i.number, i.digest FROM invoices i JOIN merchants m ON m.merchant_id = i.merchant_id
+WHERE (i.merchant_id, i.number) IN ({keys})
+"""
+
+
+class ReportCarrier:
+    """Carries report jobs, many in one call."""
+
+    batch_max = 100
+
+    def __init__(self, database: Database, channel: Channel) -> None:
+        self._database = database
+        self._channel = channel
+        self._statement = _REPORTS.format(keys=database.dialect.int_text_list.format("$1"))
+
+    async def carry(self, jobs: Sequence[Job]) -> None:
+        """See ``Carrier.carry``. Reporting twice changes nothing there."""
+        keys = json.dumps([(job.merchant_id, job.number) for job in jobs])
+        rows = await self._database.read(self._statement, keys)
+        await self._channel.report([Report(row[0], row[1], row[2]) for row in rows])

@@ -1,0 +1,172 @@
+"""Codes (二维码) as the merchant sees them: state, symbol, list, revoking, extending."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from piaoma.codes.proof import ScanProof
+from piaoma.codes.symbol import Symbol, draw
+from piaoma.invoice.draft import InvoiceKind, Line, Pricing
+from piaoma.invoice.money import from_fen
+from piaoma.invoice.parties import Buyer
+from piaoma.invoice.refusal import Refusal, refuse
+from piaoma.store import Row, milliseconds
+
+from .page import Page, cut, resume
+
+if TYPE_CHECKING:
+    from .office import Office
+
+LIST_MAX = 50
+DAYS_MAX = 365
+
+
+class CodeState(StrEnum):
+    """What a code is doing. VIEWED and EXPIRED are derived: the store knows a time for each, not a state."""
+
+    OPEN = "open"  # 待扫码
+    VIEWED = "viewed"  # 已扫码, a hint for the till only
+    SUBMITTED = "submitted"  # 开票中
+    UNKNOWN = "unknown"  # 结果未知
+    ISSUED = "issued"  # 已开具
+    REVOKED = "revoked"  # 已作废
+    EXPIRED = "expired"  # 已过期
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked."""
+
+    kind: InvoiceKind
+    lines: tuple[Line, ...]
+    pricing: Pricing = Pricing.INCLUSIVE
+    remark: str = ""
+    buyer: Buyer | None = None
+    sold_at: datetime | None = None
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A code. Times are aware; ``number`` and ``buyer_name`` are there once issued."""
+
+    merchant_id: int
+    code_id: int
+    token: str
+    url: str
+    state: CodeState
+    offer: Offer
+    total: Decimal
+    summary: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    viewed_at: datetime | None
+    state_since: datetime
+    proof: ScanProof
+    refusals: tuple[Refusal, ...]
+    number: str | None
+    buyer_name: str | None
+    holder: str | None
+
+    @property
+    def kind(self) -> InvoiceKind:
+        return self.offer.kind
+
+    @property
+    def symbol(self) -> Symbol:
+        """The same symbol every time."""
+        return draw(self.url)
+
+
+SELECT_CODE = """
+SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
+       c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, i.number, i.buyer_name
+FROM codes c LEFT JOIN issues s ON s.merchant_id = c.merchant_id AND s.issue_key = c.issue_key
+             LEFT JOIN invoices i ON i.merchant_id = s.merchant_id AND i.number = s.number
+"""
+
+
+async def code(office: Office, merchant_id: int, code_id: int) -> Code:
+    """Raises ``Refused`` CODE-NOT-FOUND."""
+    rows = await office.database.read(
+        SELECT_CODE + "WHERE c.merchant_id = $1 AND c.code_id = $2", merchant_id, code_id
+    )
+    if not rows:
+        raise refuse("CODE-NOT-FOUND")
+    return _code(office, rows[0])
+
+
+def _code(office: Office, row: Row) -> Code:
+    zone = office.now().tzinfo
+
+    def moment(ms: int) -> datetime:
+        return datetime.fromtimestamp(ms / 1000, zone)
+
+    return Code(
+        merchant_id=row["merchant_id"],
+        code_id=row["code_id"],
+        token=office.token(row["merchant_id"], row["code_id"]),
+        url=office.url(row["merchant_id"], row["code_id"]),
+        state=_state(row, milliseconds(office.now())),
+        offer=msgspec.json.decode(row["offer"], type=Offer),
+        total=from_fen(row["total_fen"]),
+        summary=row["summary"],
+        created_at=moment(row["created_at_ms"]),
+        created_by=row["created_by"],
+        expires_at=moment(row["expires_at_ms"]),
+        viewed_at=moment(row["viewed_at_ms"]) if row["viewed_at_ms"] else None,
+        state_since=moment(row["changed_at_ms"]),
+        proof=msgspec.json.decode(row["proof"], type=ScanProof),
+        refusals=msgspec.json.decode(row["refusal"], type=tuple[Refusal, ...]) if row["refusal"] else (),
+        number=row["number"],
+        buyer_name=row["buyer_name"],
+        holder=row["holder"],
+    )
+
+
+def _state(row: Row, now_ms: int) -> CodeState:
+    if row["state"] != "open":
+        return CodeState(row["state"])
+    if row["expires_at_ms"] <= now_ms:
+        return CodeState.EXPIRED
+    return CodeState.VIEWED if row["viewed_at_ms"] else CodeState.OPEN
+
+
+async def list_codes(office: Office, merchant_id: int, cursor: str = "") -> Page[Code]:
+    """The merchant's codes, newest first."""
+    before_ms, before_id = resume(cursor)
+    rows = await office.database.read(
+        SELECT_CODE + "WHERE c.merchant_id = $1 AND (c.created_at_ms, c.code_id) < ($2, $3)"
+        " ORDER BY c.created_at_ms DESC, c.code_id DESC LIMIT $4",
+        merchant_id, before_ms, before_id, LIST_MAX + 1,
+    )  # fmt: skip
+    return cut([_code(office, row) for row in rows], LIST_MAX, lambda one: (milliseconds(one.created_at), one.code_id))
+
+
+async def revoke(office: Office, merchant_id: int, code_id: int) -> Code:
+    """Revoke (作废) an open code. Raises CODE-ISSUED when it is claimed already; twice is as once."""
+    async with office.database.write() as transaction:
+        changed = await transaction.execute(
+            "UPDATE codes SET state = 'revoked', changed_at_ms = $3"
+            " WHERE merchant_id = $1 AND code_id = $2 AND state = 'open'",
+            merchant_id, code_id, milliseconds(office.now()),
+        )  # fmt: skip
+    found = await code(office, merchant_id, code_id)
+    if not changed and found.state is not CodeState.REVOKED:
+        raise refuse("CODE-ISSUED")
+    return found
+
+
+async def extend(office: Office, merchant_id: int, code_id: int, days: int) -> Code:
+    """Let a code be valid for so many days from now. Raises CODE-VALIDITY."""
+    if not 1 <= days <= DAYS_MAX:
+        raise refuse("CODE-VALIDITY", "days")
+    async with office.database.write() as transaction:
+        await transaction.execute(
+            "UPDATE codes SET expires_at_ms = $3 WHERE merchant_id = $1 AND code_id = $2 AND state = 'open'",
+            merchant_id, code_id, milliseconds(office.now() + timedelta(days=days)),
+        )  # fmt: skip
+    return await code(office, merchant_id, code_id)

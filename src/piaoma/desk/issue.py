@@ -1,0 +1,142 @@
+"""Issuing (开具): the only function in the program that makes an invoice.
+
+Console, customer's page, command line and import all arrive here with a draft and a key. Read it from top to bottom:
+check every rule; work out the tax; write everything in one transaction, or write an intent and call the channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from piaoma.channels import Numbering, Unavailable
+from piaoma.invoice import rules, totals
+from piaoma.invoice.draft import Draft
+from piaoma.invoice.refusal import Refusal, Refused, refuse_all
+from piaoma.store import (
+    IssueRequest,
+    IssueState,
+    Missing,
+    NumberBlock,
+    Outcome,
+    Overloaded,
+    add_block,
+    month_of,
+    numbers_left,
+    set_quota,
+)
+
+from .pursue import first_call
+
+if TYPE_CHECKING:
+    from .office import Office
+
+KEY_MAX = 100  # characters of an idempotency key
+PROVISION_TRIES_MAX = 4
+ANSWER_SECONDS_MAX = 4.0  # how long a request waits for a remote channel before it says 开票中
+
+
+async def issue(
+    office: Office,
+    merchant_id: int,
+    draft: Draft,
+    *,
+    issue_key: str,
+    code_id: int | None = None,
+    holder: str | None = None,
+    email: str = "",
+) -> Outcome:
+    """Issue an invoice for a draft; what is told here is on disk.
+
+    The same ``issue_key`` with the same content gives the same outcome, however often. ``holder`` is the digest of
+    the secret of whoever confirms ``code_id``. The outcome is issued, refused (nothing was stored), submitted or
+    unknown (shown as such, pursued in the background, never sent again as new). Raises ``Refused`` with all faults
+    of the draft at once.
+    """
+    assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
+    now = office.now()
+    refuse_all(rules.check(draft, now.date(), office.catalogue))
+    lines, sums = totals.price(draft, now.date(), office.catalogue)
+    try:
+        remote = await office.numbering() is Numbering.REMOTE
+        request = IssueRequest(
+            merchant_id=merchant_id,
+            issue_key=issue_key,
+            request_digest=_digest(draft, code_id, email),
+            draft=draft,
+            lines=lines,
+            totals=sums,
+            issued_at=now,
+            bureau=office.channel.bureau,
+            code_id=code_id,
+            holder=holder,
+            email=email,
+            remote=remote,
+        )
+        outcome = await _write(office, request)
+    except Unavailable:
+        return _nothing_submitted("ISSUE-CHANNEL-DOWN")
+    except Overloaded:
+        return _nothing_submitted("ISSUE-BUSY")
+    except Refused as refused:
+        return Outcome(IssueState.REFUSED, refusals=refused.refusals)
+    if outcome.state is IssueState.SUBMITTED and not outcome.repeated:
+        return await _call(office, request)
+    return outcome
+
+
+def _digest(draft: Draft, code_id: int | None, email: str) -> str:
+    """What the sender meant. The same words always give the same digest."""
+    return hashlib.sha256(msgspec.json.encode((draft, code_id, email))).hexdigest()
+
+
+def _nothing_submitted(cause: str) -> Outcome:
+    return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
+
+
+async def _write(office: Office, request: IssueRequest) -> Outcome:
+    """Submit to the batch writer, fetching from the channel what the store lacks for it."""
+    refreshed = False
+    for _ in range(PROVISION_TRIES_MAX):
+        outcome = await office.writer.submit(request)
+        if isinstance(outcome, Missing):
+            await _provide(office, request, outcome.what)
+        elif not refreshed and any(refusal.cause == "QUOTA-EXCEEDED" for refusal in outcome.refusals):
+            # The limit may have been raised since it was last asked for.
+            await _provide(office, request, "quota")
+            refreshed = True
+        else:
+            return outcome
+    if isinstance(outcome, Missing):
+        return _nothing_submitted("ISSUE-NO-NUMBERS")
+    return outcome
+
+
+async def _provide(office: Office, request: IssueRequest, what: str) -> None:
+    """Ask the channel for the month's quota or a block of numbers, once for all who wait for it."""
+    merchant_id, taxpayer_id = request.merchant_id, request.draft.seller.taxpayer_id
+    async with office.provisioning.setdefault(merchant_id, asyncio.Lock()):
+        if what == "quota":
+            month = month_of(request.issued_at)
+            await set_quota(office.database, merchant_id, month, await office.channel.get_quota(taxpayer_id, month))
+            return
+        year = f"{request.issued_at:%y}"
+        if await numbers_left(office.database, merchant_id, year) == 0:
+            block = await office.channel.allocate_numbers(taxpayer_id, year, office.config.number_block)
+            numbers = NumberBlock(block.prefix, block.first, block.last)
+            await add_block(office.database, merchant_id, numbers, request.issued_at)
+
+
+async def _call(office: Office, request: IssueRequest) -> Outcome:
+    """Call a remote channel for an intent that is on disk, and wait a while for what becomes of it.
+
+    The call goes on when the waiting ends, and when the customer leaves.
+    """
+    calling = asyncio.create_task(first_call(office, request))
+    try:
+        return await asyncio.wait_for(asyncio.shield(calling), ANSWER_SECONDS_MAX)
+    except TimeoutError:
+        return Outcome(IssueState.SUBMITTED)

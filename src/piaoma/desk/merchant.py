@@ -1,0 +1,130 @@
+"""The merchant (商户): its profile (开票资料), and the quota (额度) of this month."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from piaoma.channels import Unavailable
+from piaoma.invoice.money import from_fen
+from piaoma.invoice.parties import Seller, TaxpayerKind
+from piaoma.invoice.refusal import refuse, refuse_all
+from piaoma.invoice.rules import text
+from piaoma.store import month_of, set_quota
+
+if TYPE_CHECKING:
+    from .office import Office
+
+
+class Merchant(msgspec.Struct, frozen=True):
+    """A merchant as it stands now."""
+
+    merchant_id: int
+    name: str
+    taxpayer_id: str
+    taxpayer_kind: TaxpayerKind
+    shop_name: str
+    address: str
+    phone: str
+    bank: str
+    account: str
+    drawer: str
+    state: str
+    verified: bool
+
+    @property
+    def seller(self) -> Seller:
+        """As the selling party of an invoice."""
+        return Seller(
+            self.name, self.taxpayer_id, self.address, self.phone, self.bank, self.account, self.taxpayer_kind
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Fields of the profile that are still empty, in the order of the form."""
+        return tuple(field for field in PROFILE_FIELDS if not getattr(self, field))
+
+
+PROFILE_FIELDS = ("shop_name", "address", "phone", "bank", "account", "drawer")
+_LIMITS = {
+    "shop_name": text.NAME_MAX,
+    "address": text.ADDRESS_MAX,
+    "phone": text.PHONE_MAX,
+    "bank": text.BANK_MAX,
+    "account": text.ACCOUNT_MAX,
+    "drawer": text.DRAWER_MAX,
+}
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What the owner may change. Issued invoices are never touched by it."""
+
+    shop_name: str
+    address: str = ""
+    phone: str = ""
+    bank: str = ""
+    account: str = ""
+    drawer: str = ""
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """A month's quota, tax-exclusive yuan."""
+
+    month: str
+    limit: Decimal
+    issued: Decimal
+    reserved: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        return self.limit - self.issued - self.reserved
+
+
+async def merchant(office: Office, merchant_id: int) -> Merchant:
+    """Raises ``Refused`` MERCHANT-NOT-FOUND."""
+    rows = await office.database.read(
+        "SELECT merchant_id, name, taxpayer_id, taxpayer_kind, shop_name, address, phone, bank, account, drawer,"
+        " state, verified_at_ms FROM merchants WHERE merchant_id = $1",
+        merchant_id,
+    )
+    if not rows:
+        raise refuse("MERCHANT-NOT-FOUND")
+    row = rows[0]
+    return Merchant(
+        row[0], row[1], row[2], TaxpayerKind(row[3]), row[4], row[5], row[6], row[7], row[8], row[9], row[10],
+        row[11] is not None,
+    )  # fmt: skip
+
+
+async def change_profile(office: Office, merchant_id: int, profile: Profile) -> Merchant:
+    """Change the profile. Raises ``Refused`` with every fault at its field."""
+    faults = []
+    for field, length_max in _LIMITS.items():
+        faults += text.check(getattr(profile, field), field, length_max, required=field in ("shop_name", "drawer"))
+    refuse_all(faults)
+    async with office.database.write() as transaction:
+        await transaction.execute(
+            "UPDATE merchants SET shop_name = $2, address = $3, phone = $4, bank = $5, account = $6, drawer = $7"
+            " WHERE merchant_id = $1",
+            merchant_id, *(getattr(profile, field).strip() for field in PROFILE_FIELDS),
+        )  # fmt: skip
+    return await merchant(office, merchant_id)
+
+
+async def quota(office: Office, merchant: Merchant) -> Quota:
+    """This month's quota, with the limit as the channel tells it now, or as it told it last."""
+    month = month_of(office.now())
+    try:
+        limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month)
+    except Unavailable:
+        limit_fen = None
+    select = "SELECT limit_fen, issued_fen, reserved_fen FROM quotas WHERE merchant_id = $1 AND month = $2"
+    rows = await office.database.read(select, merchant.merchant_id, month)
+    if limit_fen is not None and (not rows or rows[0][0] != limit_fen):
+        await set_quota(office.database, merchant.merchant_id, month, limit_fen)
+        rows = await office.database.read(select, merchant.merchant_id, month)
+    if not rows:
+        return Quota(month, Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
+    return Quota(month, from_fen(rows[0][0]), from_fen(rows[0][1]), from_fen(rows[0][2]))

@@ -1,0 +1,133 @@
+"""The office (办公室): everything that is open while the program runs, opened in order and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+import piaoma.channels
+from piaoma.channels import Channel, Numbering, SandboxAuthority
+from piaoma.codes.symbol import pointer_url
+from piaoma.codes.token import load_or_create_key, seal
+from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.documents.cabinet import Cabinet
+from piaoma.invoice.classification import Classification, load
+from piaoma.invoice.totals import invoice_of
+from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Sealed, migrations, open_database
+from piaoma.trust import FileSigner, Keyring, Signer, open_or_create, sign_original
+
+from .config import Config
+from .pursue import pursue_for_ever
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NUMBERING_SECONDS = 0.5  # how long the channel's way of numbering is taken for granted
+
+
+def shanghai_now() -> datetime:
+    """The moment in Asia/Shanghai, whole seconds, as originals state it."""
+    return datetime.now(SHANGHAI).replace(microsecond=0)
+
+
+class Office:
+    """What use cases work with. Made by ``open_office``."""
+
+    def __init__(
+        self, config: Config, database: Database, channel: Channel, keyring: Keyring, now: Callable[[], datetime]
+    ) -> None:
+        folder = config.data_folder
+        self.config = config
+        self.database = database
+        self.channel = channel
+        self.now = now
+        self.roots = (keyring.root,)
+        self.signer: Signer = FileSigner(keyring)
+        self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
+        self.cabinet = Cabinet(folder / "cache", config.render_workers)
+        self.catalogue: Classification = load()
+        self.writer = BatchWriter(database, self.seal)
+        deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
+        mail = MailCarrier(database, self.cabinet.view, config.mail_from, self.link_of, deliver)
+        self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
+        self.provisioning: dict[int, asyncio.Lock] = {}
+        self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
+
+    def seal(self, request: IssueRequest, number: str) -> Sealed:
+        """The signed original of a request under a number. Called in threads."""
+        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+        original = sign_original(invoice, self.signer)
+        return Sealed(original, hashlib.sha256(original).hexdigest())
+
+    def token(self, merchant_id: int, code_id: int) -> str:
+        """The token of a code, under the present key."""
+        return seal(self.token_keys[0], merchant_id, code_id)
+
+    def url(self, merchant_id: int, code_id: int) -> str:
+        """What the symbol of a code holds."""
+        return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
+
+    async def link_of(self, merchant_id: int, number: str) -> str:
+        """Where an invoice can be fetched again: its code's page, or the verification page without one."""
+        rows = await self.database.read(
+            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
+        )
+        if rows and rows[0][0] is not None:
+            return self.url(merchant_id, rows[0][0])
+        return f"{self.config.base_url}/verify"
+
+    async def numbering(self) -> Numbering:
+        """How the channel numbers at present."""
+        asked, known = self._numbering
+        if time.monotonic() - asked >= NUMBERING_SECONDS:
+            known = await self.channel.numbering()
+            self._numbering = (time.monotonic(), known)
+        return known
+
+
+@asynccontextmanager
+async def open_office(
+    config: Config, *, now: Callable[[], datetime] = shanghai_now, work: bool = True
+) -> AsyncIterator[Office]:
+    """Open everything, and close it in the end; ``work`` runs the outbox and asks after open outcomes.
+
+    Raises ``StoreLocked`` when another process holds the data folder, ``SchemaMismatch`` when the store belongs to
+    another version.
+    """
+    folder = config.data_folder
+    (folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FolderLock(folder) if config.database_url.startswith("sqlite:") else None
+    try:
+        keyring = open_or_create(folder / "keys" / "sandbox", now())
+        database = await open_database(config.database_url, synchronous=config.synchronous)
+        books = resources.files(piaoma.channels) / "migrations"
+        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
+        authority = SandboxAuthority(ledger, FileSigner(keyring), now)
+        office = Office(config, database, authority, keyring, now)
+        try:
+            async with office.writer:
+                tasks = [asyncio.create_task(office.outbox.run()), asyncio.create_task(pursue_for_ever(office))]
+                try:
+                    if not work:
+                        await _stop(tasks)
+                    yield office
+                finally:
+                    await _stop(tasks)
+        finally:
+            await office.cabinet.close()
+            await ledger.close()
+            await database.close()
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,189 @@
+"""Records (发票记录): finding an invoice, its original, today's figures."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from piaoma.invoice.draft import InvoiceKind
+from piaoma.invoice.money import from_fen, to_fen
+from piaoma.invoice.refusal import refuse
+from piaoma.store import Row, milliseconds
+
+from .page import Page, cut, resume
+
+if TYPE_CHECKING:
+    from .office import Office
+
+LIST_MAX = 50
+TEXT_MAX = 100
+DAYS_SHOWN = 14
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    """A row of the list. Money in yuan; ``issued_at`` aware, Asia/Shanghai."""
+
+    merchant_id: int
+    number: str
+    kind: InvoiceKind
+    buyer_name: str
+    buyer_id: str
+    amount: Decimal
+    tax: Decimal
+    total: Decimal
+    summary: str
+    remark: str
+    issued_at: datetime
+    code_id: int | None
+
+
+class InvoiceFilter(msgspec.Struct, frozen=True):
+    """What to look for; empty fields do not matter. Dates and amounts are included on both ends."""
+
+    text: str = ""  # in number, buyer's name or id, goods, remark
+    since: date | None = None
+    until: date | None = None
+    total_min: Decimal | None = None
+    total_max: Decimal | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A page of invoices, and count and sum over all pages."""
+
+    page: Page[Invoice]
+    count: int
+    total: Decimal
+
+
+class Today(msgspec.Struct, frozen=True):
+    """The figures of the first page of the console."""
+
+    issued_count: int
+    issued_total: Decimal
+    codes_count: int
+    open_count: int
+    pending_count: int
+    dead_jobs: int
+    days: tuple[tuple[date, Decimal], ...]
+
+
+_COLUMNS = """merchant_id, number, kind, buyer_name, buyer_id, amount_fen, tax_fen, total_fen, summary, remark,
+              issued_at_ms, code_id"""
+
+
+def _invoice(office: Office, row: Row) -> Invoice:
+    return Invoice(
+        merchant_id=row["merchant_id"],
+        number=row["number"],
+        kind=InvoiceKind(row["kind"]),
+        buyer_name=row["buyer_name"],
+        buyer_id=row["buyer_id"],
+        amount=from_fen(row["amount_fen"]),
+        tax=from_fen(row["tax_fen"]),
+        total=from_fen(row["total_fen"]),
+        summary=row["summary"],
+        remark=row["remark"],
+        issued_at=datetime.fromtimestamp(row["issued_at_ms"] / 1000, office.now().tzinfo),
+        code_id=row["code_id"],
+    )
+
+
+async def invoice(office: Office, merchant_id: int, number: str) -> Invoice:
+    """Raises ``Refused`` INVOICE-NOT-FOUND."""
+    rows = await office.database.read(
+        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 AND number = $2",  # noqa: S608
+        merchant_id, number,
+    )  # fmt: skip
+    if not rows:
+        raise refuse("INVOICE-NOT-FOUND")
+    return _invoice(office, rows[0])
+
+
+async def original(office: Office, merchant_id: int, number: str) -> bytes:
+    """The signed XML as it was issued. Raises ``Refused`` INVOICE-NOT-FOUND."""
+    rows = await office.database.read(
+        "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
+    )
+    if not rows:
+        raise refuse("INVOICE-NOT-FOUND")
+    return bytes(rows[0][0])
+
+
+async def search_invoices(office: Office, merchant_id: int, wanted: InvoiceFilter, cursor: str = "") -> Found:
+    """Invoices of a merchant that fit, newest first, fifty a page, with count and sum over all."""
+    where, values = _conditions(office, merchant_id, wanted)
+    totals = await office.database.read(
+        f"SELECT count(*), coalesce(sum(total_fen), 0) FROM invoices WHERE {where}",  # noqa: S608
+        *values,
+    )
+    before_ms, before_number = resume(cursor)
+    place = len(values)
+    rows = await office.database.read(
+        f"SELECT {_COLUMNS} FROM invoices WHERE {where}"  # noqa: S608
+        f" AND (issued_at_ms < ${place + 1} OR (issued_at_ms = ${place + 1} AND number < ${place + 2}))"
+        f" ORDER BY issued_at_ms DESC, number DESC LIMIT ${place + 3}",
+        *values, before_ms, f"{before_number:020d}", LIST_MAX + 1,
+    )  # fmt: skip
+    found = [_invoice(office, row) for row in rows]
+    page = cut(found, LIST_MAX, lambda one: (milliseconds(one.issued_at), int(one.number)))
+    return Found(page, totals[0][0], from_fen(int(totals[0][1])))
+
+
+def _conditions(office: Office, merchant_id: int, wanted: InvoiceFilter) -> tuple[str, list[object]]:
+    """The WHERE clause and its values; what a person typed is only ever a value."""
+    conditions, values = ["merchant_id = $1"], [merchant_id]
+    parts: list[object] = list(values)
+
+    def add(condition: str, value: object) -> None:
+        parts.append(value)
+        conditions.append(condition.format(f"${len(parts)}"))
+
+    text = wanted.text.strip()[:TEXT_MAX]
+    if text:
+        escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        fields = ("number", "buyer_name", "buyer_id", "summary", "remark")
+        like = " OR ".join(f"{field} LIKE {{0}} ESCAPE '!'" for field in fields)
+        add(f"({like})", f"%{escaped}%")
+    if wanted.since is not None:
+        add("issued_on >= {}", wanted.since.isoformat())
+    if wanted.until is not None:
+        add("issued_on <= {}", wanted.until.isoformat())
+    if wanted.total_min is not None:
+        add("total_fen >= {}", to_fen(wanted.total_min))
+    if wanted.total_max is not None:
+        add("total_fen <= {}", to_fen(wanted.total_max))
+    return " AND ".join(conditions), parts
+
+
+async def today(office: Office, merchant_id: int) -> Today:
+    """Today's figures, and the sum of each of the last fourteen days."""
+    now = office.now()
+    day = now.date()
+    first = day - timedelta(days=DAYS_SHOWN - 1)
+    midnight_ms = milliseconds(now.replace(hour=0, minute=0, second=0))
+    days = await office.database.read(
+        "SELECT issued_on, count(*), sum(total_fen) FROM invoices"
+        " WHERE merchant_id = $1 AND issued_on >= $2 GROUP BY issued_on",
+        merchant_id, first.isoformat(),
+    )  # fmt: skip
+    by_day = {row[0]: (int(row[1]), int(row[2])) for row in days}
+    codes = await office.database.read(
+        "SELECT count(*), coalesce(sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0) FROM codes"
+        " WHERE merchant_id = $1 AND created_at_ms >= $2",
+        merchant_id, midnight_ms,
+    )  # fmt: skip
+    pending = await office.database.read(
+        "SELECT count(*) FROM issues WHERE merchant_id = $1 AND state IN ('submitted', 'unknown')", merchant_id
+    )
+    dead = await office.database.read(
+        "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND state = 'dead'", merchant_id
+    )
+    count, total = by_day.get(day.isoformat(), (0, 0))
+    shown = tuple(
+        (moment, from_fen(by_day.get(moment.isoformat(), (0, 0))[1]))
+        for moment in (first + timedelta(days=offset) for offset in range(DAYS_SHOWN))
+    )
+    return Today(count, from_fen(total), codes[0][0], int(codes[0][1]), pending[0][0], dead[0][0], shown)

@@ -1,0 +1,120 @@
+"""The customer's side of a code (消费者扫码): looking at it, confirming it, coming back to it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from piaoma.codes.token import ALPHABET, unseal
+from piaoma.invoice import rules, taxpayer_id, totals
+from piaoma.invoice.issued import PricedLine, Totals
+from piaoma.invoice.parties import Buyer
+from piaoma.invoice.refusal import Refusal, refuse
+from piaoma.store import IssueState, Outcome, milliseconds
+
+from .codes import Code, CodeState, code
+from .issue import issue
+from .merchant import Merchant, merchant
+from .mint import NOBODY_YET, draft_of
+from .records import Invoice, invoice
+
+if TYPE_CHECKING:
+    from .office import Office
+
+PICKUP_LENGTH = 8
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What whoever scans a code may see. ``invoice`` is there for its holder only; others see a masked title."""
+
+    code: Code
+    merchant: Merchant
+    lines: tuple[PricedLine, ...]
+    totals: Totals
+    mine: bool
+    masked_title: str
+    invoice: Invoice | None
+
+    @property
+    def state(self) -> CodeState:
+        return self.code.state
+
+
+def holder_digest(merchant_id: int, code_id: int, secret: str) -> str:
+    """What is stored of a holder: it cannot be linked from one code to another."""
+    return hashlib.sha256(f"{merchant_id}:{code_id}:{secret}".encode()).hexdigest()
+
+
+async def scan(office: Office, token: str, holder: str, *, granted: bool = False) -> Scan:
+    """Look at a code; nothing changes. ``holder`` is this browser's secret, ``granted`` that it gave the pick-up code.
+
+    Raises ``Refused`` CODE-MALFORMED or CODE-FORGED before the store is asked, CODE-NOT-FOUND.
+    """
+    merchant_id, code_id = unseal(office.token_keys, token)
+    found = await code(office, merchant_id, code_id)
+    shop = await merchant(office, merchant_id)
+    draft = draft_of(found.offer, shop, found.offer.buyer or NOBODY_YET)
+    lines, sums = totals.price(draft, found.created_at.date(), office.catalogue)
+    mine = found.holder is not None and (
+        granted or hmac.compare_digest(found.holder, holder_digest(merchant_id, code_id, holder))
+    )
+    issued = await invoice(office, merchant_id, found.number) if mine and found.number else None
+    masked = taxpayer_id.mask_name(found.buyer_name) if found.buyer_name else ""
+    return Scan(found, shop, lines, sums, mine, masked, issued)
+
+
+async def viewed(office: Office, token: str) -> None:
+    """Note that a customer has opened the code: a hint for the till, no state."""
+    merchant_id, code_id = unseal(office.token_keys, token)
+    async with office.database.write() as transaction:
+        await transaction.execute(
+            "UPDATE codes SET viewed_at_ms = $3 WHERE merchant_id = $1 AND code_id = $2 AND viewed_at_ms IS NULL",
+            merchant_id, code_id, milliseconds(office.now()),
+        )  # fmt: skip
+
+
+def title_faults(found: Scan, buyer: Buyer) -> list[Refusal]:
+    """What is wrong with a title for this code, while it is being filled in."""
+    return rules.parties.check_buyer(buyer, found.code.kind)
+
+
+async def confirm(
+    office: Office, token: str, holder: str, buyer: Buyer, *, issue_key: str, email: str = ""
+) -> Outcome:
+    """Confirm a code with a title (确认开票). A title that the merchant filled in is taken whatever is sent.
+
+    Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
+    """
+    merchant_id, code_id = unseal(office.token_keys, token)
+    found = await code(office, merchant_id, code_id)
+    if found.state in (CodeState.REVOKED, CodeState.EXPIRED):
+        cause = "CODE-REVOKED" if found.state is CodeState.REVOKED else "CODE-EXPIRED"
+        return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
+    shop = await merchant(office, merchant_id)
+    draft = draft_of(found.offer, shop, found.offer.buyer or buyer)
+    return await issue(
+        office,
+        merchant_id,
+        draft,
+        issue_key=issue_key,
+        code_id=code_id,
+        holder=holder_digest(merchant_id, code_id, holder),
+        email=email,
+    )
+
+
+def pickup_code(office: Office, merchant_id: int, code_id: int) -> str:
+    """取票码: eight characters that open the invoice of a code on another device. Derived, never stored."""
+    digest = hmac.digest(office.cookie_key, f"pickup:{merchant_id}:{code_id}".encode(), "sha256")
+    return "".join(ALPHABET[byte & 31] for byte in digest[:PICKUP_LENGTH])
+
+
+def unlock(office: Office, token: str, pickup: str) -> None:
+    """Check a pick-up code. Raises ``Refused`` CODE-PICKUP-WRONG. Whoever calls limits the rate."""
+    merchant_id, code_id = unseal(office.token_keys, token)
+    typed = pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
+    if not hmac.compare_digest(typed.encode(), pickup_code(office, merchant_id, code_id).encode()):
+        raise refuse("CODE-PICKUP-WRONG", "pickup")

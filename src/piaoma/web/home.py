@@ -1,0 +1,125 @@
+"""Pages for everybody: home, help for every cause, verification of a file, health."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from piaoma.codes.token import canonical
+from piaoma.invoice.inspect import inspect
+from piaoma.invoice.original_reader import read
+from piaoma.invoice.refusal import Refusal, Refused, causes
+from piaoma.trust import verify_original
+
+from . import forms
+from .errors import explained
+from .page import office_of, render, static_files
+from .throttle import Throttle
+
+YEAR_SECONDS = 365 * 86400
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_verifications = Throttle(burst=20, per_minute=30)
+
+
+async def home(request: Request) -> Response:
+    """官网: log in, register, verify, help; a code typed by hand."""
+    typed = request.query_params.get("code", "")
+    if typed:
+        return RedirectResponse(f"/s/{canonical(typed)}", 303)
+    return render(request, "home.html")
+
+
+async def help_index(request: Request) -> Response:
+    """Every cause, searchable."""
+    wanted = request.query_params.get("q", "").strip()[:80]
+    rows = []
+    for code in sorted(causes()):
+        row = explained_plainly(request, code)
+        if not wanted or wanted.lower() in f"{code} {row['what']} {row['remedy']}".lower():
+            rows.append(row)
+    return render(request, "help.html", rows=rows, wanted=wanted)
+
+
+async def help_cause(request: Request) -> Response:
+    """What one cause means and what to do."""
+    code = request.path_params["cause"].upper()
+    if code not in causes():
+        raise Refused(Refusal("PAGE-NOT-FOUND"))
+    return render(request, "help_cause.html", row=explained_plainly(request, code))
+
+
+def explained_plainly(request: Request, code: str) -> dict[str, str]:
+    """A cause without the figures of a case."""
+
+    class _Blank(dict[str, str]):
+        def __missing__(self, key: str) -> str:
+            return "…"
+
+    return explained(request, (Refusal(code, "", _Blank()),))[0]
+
+
+async def verify(request: Request) -> Response:
+    """查验: is this original whole, signed by whom, consistent?"""
+    if request.method == "GET":
+        return render(request, "verify.html", result=None)
+    _verifications.spend(request.client.host if request.client else "")
+    data = await forms.read_photo(request)
+    verdict = verify_original(data, office_of(request).roots)
+    result: dict[str, object] = {
+        "verdict": verdict.verdict.value,
+        "reasons": explained(request, verdict.reasons),
+        "signer": verdict.signer,
+        "invoice": None,
+        "findings": [],
+    }
+    try:
+        invoice = read(data)
+    except Refused:
+        pass
+    else:
+        result["invoice"] = invoice
+        result["findings"] = explained(request, tuple(inspect(invoice)))
+    return render(request, "verify.html", result=result)
+
+
+async def static(request: Request) -> Response:
+    """A static file under its hashed address: never changes, may be kept for ever."""
+    name = request.path_params["name"]
+    address, data = static_files().get(name, ("", b""))
+    if address != request.url.path:
+        raise Refused(Refusal("PAGE-NOT-FOUND"))
+    kind = _TYPES[name.rpartition(".")[2]]
+    return Response(data, media_type=kind, headers={"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"})
+
+
+async def icon(request: Request) -> Response:
+    """The icon that browsers ask for."""
+    data = (resources.files(__package__) / "static" / "icon.svg").read_bytes()
+    return Response(data, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
+
+
+async def healthy(request: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """The store answers."""
+    await office_of(request).database.read("SELECT 1")
+    return JSONResponse({"status": "ready", "channel": (await office_of(request).channel.session_state()).value})
+
+
+routes = [
+    Route("/", home),
+    Route("/help", help_index),
+    Route("/help/{cause}", help_cause),
+    Route("/verify", verify, methods=["GET"]),
+    Route("/verify/photo", verify, methods=["POST"]),
+    Route("/static/{hash}/{name}", static),
+    Route("/favicon.ico", icon),
+    Route("/healthz", healthy),
+    Route("/readyz", ready),
+]

@@ -1,0 +1,128 @@
+"""Turning a view into a page: Jinja2 templates that hold no rule, and one catalogue of words in Chinese and English."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from piaoma.desk.office import Office
+from piaoma.invoice.money import format_yuan
+from piaoma.invoice.refusal import Language
+from piaoma.invoice.taxpayer_id import grouped
+from piaoma.invoice.words import to_words
+
+LANGUAGE_COOKIE = "pm_l"
+
+
+@cache
+def words() -> dict[str, dict[str, str]]:
+    """The catalogue: key → language → text."""
+    table: dict[str, dict[str, str]] = {}
+    folder = resources.files(__package__) / "words"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".toml"):
+            for key, texts in tomllib.loads(file.read_text(encoding="utf-8")).items():
+                assert key not in table, f"word {key} stands twice"
+                table[key] = texts
+    return table
+
+
+@cache
+def static_files() -> dict[str, tuple[str, bytes]]:
+    """Every static file by name: its hashed address and its bytes."""
+    folder = resources.files(__package__) / "static"
+    files = {}
+    for file in folder.iterdir():
+        if file.is_file():
+            data = file.read_bytes()
+            files[file.name] = (f"/static/{hashlib.sha256(data).hexdigest()[:12]}/{file.name}", data)
+    return files
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("piaoma.web", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["yuan"] = format_yuan
+    environment.filters["inwords"] = to_words
+    environment.filters["grouped"] = grouped
+    environment.filters["clock"] = lambda moment: f"{moment:%Y-%m-%d %H:%M}"
+    environment.filters["seconds"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
+    return environment
+
+
+def office_of(request: Request) -> Office:
+    """The open office."""
+    office: Office = request.app.state.office
+    return office
+
+
+def language_of(request: Request) -> Language:
+    """The language of a page: asked for in the address, kept in a cookie, or preferred by the browser."""
+    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    if asked in ("zh", "en"):
+        return "zh" if asked == "zh" else "en"
+    preferred = request.headers.get("accept-language", "zh").lower()
+    return "en" if preferred.startswith("en") else "zh"
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a person will read the answer."""
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted or "application/json" not in accepted
+
+
+@lru_cache(maxsize=4)
+def _text(language: Language) -> Any:
+    table = words()
+
+    def text(key: str, /, **values: object) -> str:
+        return table[key][language].format_map(values) if values else table[key][language]
+
+    return text
+
+
+def html(request: Request, template: str, /, **view: Any) -> str:
+    """The text of a page."""
+    language = language_of(request)
+    office = office_of(request)
+    shown = {
+        "t": _text(language),
+        "lang": language,
+        "other_lang": "en" if language == "zh" else "zh",
+        "static": {name: address for name, (address, _) in static_files().items()},
+        "sandbox": office.config.sandbox,
+        "support": office.config.support,
+        "request_id": request.scope["state"]["request_id"],
+        "path": request.url.path,
+        "session": None,
+        "refresh": 0,
+        "errors": (),
+        **view,
+    }
+    return _environment().get_template(template).render(shown)
+
+
+def render(request: Request, template: str, /, status: int = 200, **view: Any) -> Response:
+    """A page as a response; remembers a language that was asked for."""
+    response = HTMLResponse(html(request, template, **view), status)
+    if request.query_params.get("lang") in ("zh", "en"):
+        response.set_cookie(
+            LANGUAGE_COOKIE, request.query_params["lang"], max_age=365 * 86400, samesite="lax",
+            secure=office_of(request).config.secure, httponly=True,
+        )  # fmt: skip
+    return response
+
+

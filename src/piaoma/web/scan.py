@@ -1,0 +1,382 @@
+"""The customer's pages (消费者页面): scan, title, confirm, result. Opening a page never issues; only a confirm does.
+
+One address serves the whole life of a code: what it shows follows the state of the code and who is looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from piaoma.codes.title_qr import read_title
+from piaoma.codes.token import canonical
+from piaoma.desk import deliver, records
+from piaoma.desk.codes import CodeState
+from piaoma.desk.mint import draft_of
+from piaoma.desk.scan import Scan, confirm, pickup_code, scan, title_faults, unlock, viewed
+from piaoma.documents.ticket import ticket_of, ticket_of_draft
+from piaoma.invoice import taxpayer_id
+from piaoma.invoice.original_reader import read
+from piaoma.invoice.parties import Buyer
+from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.invoice.title_text import parse_title_text
+from piaoma.store import IssueState
+
+from . import cookies, forms
+from .errors import explained, status_of
+from .page import office_of, render
+from .throttle import Throttle
+
+OPEN_STATES = (CodeState.OPEN, CodeState.VIEWED)
+WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
+REFRESH_SECONDS = (1, 2, 4, 8, 15)
+STREAM_SECONDS = 300
+STREAM_TURN_SECONDS = 0.7
+COMMON_DOMAINS = ("qq.com", "163.com", "126.com", "gmail.com", "outlook.com", "foxmail.com", "sina.com", "hotmail.com")
+
+_confirms = Throttle(burst=20, per_minute=30)  # for one code from one address
+_pickups = Throttle(burst=5, per_minute=5)
+_strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
+_mails = Throttle(burst=5, per_minute=2)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+async def _scan(request: Request) -> tuple[Scan, str]:
+    """What this browser may see of the code, and its holder's secret (new when it had none)."""
+    holder = cookies.holder_of(request) or cookies.new_holder()
+    token = request.path_params["token"]
+    try:
+        token = canonical(token)
+        granted = cookies.granted(request, token) or _pickup_in_address(request, token)
+        return await scan(office_of(request), token, holder, granted=granted), holder
+    except Refused:
+        _strangers.spend(_address(request))
+        raise
+
+
+def _pickup_in_address(request: Request, token: str) -> bool:
+    """A result's address may carry the pick-up code, for browsers that keep no cookies."""
+    pickup = request.query_params.get("c", "")
+    if not pickup:
+        return False
+    _pickups.spend(f"{token}{_address(request)}")
+    try:
+        unlock(office_of(request), token, pickup)
+    except Refused:
+        return False
+    return True
+
+
+async def show(request: Request) -> Response:
+    """The code's page, whatever its state."""
+    found, holder = await _scan(request)
+    response = await _page(request, found, holder)
+    if not cookies.holder_of(request):
+        cookies.keep_holder(request, response, holder)
+    return response
+
+
+async def _page(
+    request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...] = (), typed: Buyer | None = None
+) -> Response:
+    if found.state in OPEN_STATES:
+        return _offer_page(request, found, holder, errors, typed)
+    if found.mine and found.invoice is not None:
+        return await _result_page(request, found, errors)
+    if found.mine and found.state in WAITING_STATES:
+        return _waiting_page(request, found)
+    status = status_of(errors) if errors else (410 if found.state in (CodeState.REVOKED, CodeState.EXPIRED) else 200)
+    view = {"scan": found, "errors": explained(request, errors), "token": found.code.token}
+    return render(request, "scan/closed.html", status, **view)
+
+
+def _offer_page(
+    request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...], typed: Buyer | None
+) -> Response:
+    """Shop, amount and lines; the title; the one button."""
+    wallet = cookies.wallet_of(request)
+    locked = found.code.offer.buyer
+    editing = locked is None and (typed is not None or "title" in request.query_params or not wallet.titles)
+    title = locked or (wallet.titles[_chosen(request, wallet)] if wallet.titles else None)
+    confirmation = ""
+    if title is not None and not editing:
+        confirmation = forms.sign_confirmation(
+            request, forms.Confirmation(found.code.token, holder, cookies.new_holder(), title)
+        )
+    view = {
+        "scan": found,
+        "token": found.code.token,
+        "title_": title,
+        "titles": list(enumerate(wallet.titles)),
+        "locked": locked is not None,
+        "editing": editing,
+        "typed": typed or Buyer(""),
+        "confirmation": confirmation,
+        "email": wallet.email,
+        "masked_email": deliver.masked(wallet.email) if wallet.email else "",
+        "errors": explained(request, errors or found.code.refusals),
+        "failed": bool(found.code.refusals) and not errors,
+        "special": found.code.kind.name == "SPECIAL",
+    }
+    return render(request, "scan/offer.html", status_of(errors) if errors else 200, **view)
+
+
+def _chosen(request: Request, wallet: cookies.Wallet) -> int:
+    """Which of the kept titles: the last used unless the address says another."""
+    wanted = request.query_params.get("use", "")
+    return int(wanted) if wanted.isascii() and wanted.isdigit() and int(wanted) < len(wallet.titles) else 0
+
+
+def _waiting_page(request: Request, found: Scan) -> Response:
+    """开票中 or 结果未知: the truth, the time, the next step; reloads by itself, more and more slowly."""
+    turn = request.query_params.get("n", "0")
+    turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
+    refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
+    waited = int((office_of(request).now() - found.code.state_since).total_seconds())
+    view = {"scan": found, "token": found.code.token, "turn": turn_number + 1, "waited": waited}
+    return render(request, "scan/waiting.html", refresh=refresh, **view)
+
+
+async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...] = ()) -> Response:
+    assert found.invoice is not None
+    office = office_of(request)
+    issued = found.invoice
+    original = await records.original(office, issued.merchant_id, issued.number)
+    sent = await deliver.deliveries(office, issued.merchant_id, issued.number)
+    view = {
+        "scan": found,
+        "token": found.code.token,
+        "ticket": ticket_of(read(original)),
+        "xml_kb": max(1, len(original) // 1024),
+        "pickup": pickup_code(office, found.code.merchant_id, found.code.code_id),
+        "mails": [each for each in sent if each.kind == "mail"],
+        "email": request.query_params.get("mail", ""),
+        "suggestion": request.query_params.get("try", ""),
+        "errors": explained(request, errors),
+        "fresh": "done" in request.query_params,
+    }
+    return render(request, "scan/result.html", status_of(errors) if errors else 200, **view)
+
+
+async def keep_title(request: Request) -> Response:
+    """Take a title from the form, a pasted block or the button 个人; then show the confirm button."""
+    found, holder = await _scan(request)
+    form = await forms.read_form(request)
+    token = found.code.token
+    wallet = cookies.wallet_of(request)
+    if "forget" in form:
+        response: Response = RedirectResponse(f"/s/{token}?title=1", 303)
+        response.delete_cookie(cookies.TITLES)
+        return response
+    if "person" in form:
+        title = Buyer(form.get("person_name", "").strip() or "个人", natural_person=True)
+    elif "paste" in form:
+        title = parse_title_text(form.get("block", ""))
+        if not title.name and not title.taxpayer_id:
+            return await _page(request, found, holder, (Refusal("TITLE-NOT-UNDERSTOOD", "block"),), title)
+        # What was understood is shown to be checked before it is used.
+        return await _page(request, found, holder, (), title)
+    else:
+        title = _typed_title(form)
+    faults = tuple(title_faults(found, title))
+    if faults:
+        return await _page(request, found, holder, faults, title)
+    response = RedirectResponse(f"/s/{token}", 303)
+    cookies.keep_wallet(request, response, cookies.with_title(wallet, title))
+    cookies.keep_holder(request, response, holder)
+    return response
+
+
+def _typed_title(form: dict[str, str]) -> Buyer:
+    number = taxpayer_id.normalise(form.get("taxpayer_id", ""))
+    # 抬头 typed with letters that only look like digits are mended; the page shows the result before it is used.
+    number = taxpayer_id.repair(number) or number
+    fields = {name: form.get(name, "").strip() for name in ("name", "address", "phone", "bank", "account")}
+    return Buyer(**fields, taxpayer_id=number)
+
+
+async def photo(request: Request) -> Response:
+    """Read a title QR from a photo."""
+    found, holder = await _scan(request)
+    _confirms.spend(f"photo{_address(request)}")
+    try:
+        title = await asyncio.to_thread(read_title, await forms.read_photo(request))
+    except Refused as refused:
+        return await _page(request, found, holder, refused.refusals, Buyer(""))
+    return await _page(request, found, holder, (), title)
+
+
+async def do_confirm(request: Request) -> Response:
+    """确认开票: the only request of a customer that issues."""
+    form = await forms.read_form(request)
+    token = canonical(request.path_params["token"])
+    agreed = forms.read_confirmation(request, form.get("confirmation", ""), token)
+    _confirms.spend(f"{token}{_address(request)}")
+    office = office_of(request)
+    # The cookie wins; the form's own secret serves browsers that keep none.
+    holder = cookies.holder_of(request) or agreed.holder
+    email = form.get("email", "").strip()
+    if email:
+        email = deliver.check_address(email)
+    try:
+        outcome = await confirm(office, token, holder, agreed.buyer, issue_key=agreed.issue_key, email=email)
+    except Refused as refused:
+        found = await scan(office, token, holder)
+        return await _page(request, found, holder, refused.refusals, agreed.buyer)
+    if outcome.state is IssueState.REFUSED:
+        found = await scan(office, token, holder)
+        return await _page(request, found, holder, outcome.refusals)
+    address = f"/s/{token}/result?done=1"
+    if not cookies.holder_of(request):
+        found = await scan(office, token, holder)
+        address += f"&c={pickup_code(office, found.code.merchant_id, found.code.code_id)}"
+    response = RedirectResponse(address, 303)
+    if not agreed.buyer.natural_person or agreed.buyer.name != "个人" or cookies.wallet_of(request).titles:
+        wallet = cookies.with_title(cookies.wallet_of(request), agreed.buyer)
+        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email or wallet.email))
+    return response
+
+
+async def do_unlock(request: Request) -> Response:
+    """取票码: open the invoice of a used code in this browser."""
+    form = await forms.read_form(request)
+    found, holder = await _scan(request)
+    token = found.code.token
+    _pickups.spend(f"{token}{_address(request)}")
+    try:
+        unlock(office_of(request), token, form.get("pickup", ""))
+    except Refused as refused:
+        return await _page(request, found, holder, refused.refusals)
+    response = RedirectResponse(f"/s/{token}/result", 303)
+    cookies.keep_grant(request, response, token)
+    return response
+
+
+async def do_send(request: Request) -> Response:
+    """Send the invoice to an address; a mistyped domain is asked about first."""
+    form = await forms.read_form(request)
+    found, holder = await _scan(request)
+    token = found.code.token
+    if found.invoice is None:
+        return await _page(request, found, holder)
+    try:
+        email = deliver.check_address(form.get("email", ""))
+        suggestion = likely_address(email)
+        if suggestion and "sure" not in form:
+            return RedirectResponse(f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303)
+        _mails.spend(f"{token}{_address(request)}")
+        await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
+    except Refused as refused:
+        return await _result_page(request, found, refused.refusals)
+    response = RedirectResponse(f"/s/{token}/result#mail", 303)
+    wallet = cookies.wallet_of(request)
+    if wallet.titles:
+        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
+    return response
+
+
+def likely_address(email: str) -> str:
+    """The address that was probably meant: one letter off a common domain (gmial.com → gmail.com), or empty."""
+    name, _, domain = email.lower().rpartition("@")
+    if domain in COMMON_DOMAINS:
+        return ""
+    near = [known for known in COMMON_DOMAINS if _one_slip(domain, known)]
+    return f"{name}@{near[0]}" if near else ""
+
+
+def _one_slip(typed: str, meant: str) -> bool:
+    """Whether a letter was left out, added, changed, or two neighbours exchanged."""
+    if len(typed) == len(meant):
+        wrong = [place for place in range(len(typed)) if typed[place] != meant[place]]
+        if len(wrong) == 1:
+            return True
+        return len(wrong) == 2 and wrong[1] == wrong[0] + 1 and typed[wrong[0]] == meant[wrong[1]] and (
+            typed[wrong[1]] == meant[wrong[0]]
+        )  # fmt: skip
+    short, long = sorted((typed, meant), key=len)
+    return len(long) == len(short) + 1 and any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+
+
+async def download(request: Request) -> Response:
+    """The original or a view of it, to its holder."""
+    found, _ = await _scan(request)
+    kind = request.path_params["kind"]
+    if found.invoice is None:
+        raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    office = office_of(request)
+    original = await records.original(office, found.invoice.merchant_id, found.invoice.number)
+    return await file_response(request, original, found.invoice.number, kind)
+
+
+async def file_response(request: Request, original: bytes, number: str, kind: str) -> Response:
+    """A file under the name that accounting programs expect."""
+    data = await office_of(request).cabinet.view(original, kind)
+    name = f"{number}-电子发票.{kind}"
+    types = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png"}
+    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{quote(name)}"
+    return Response(data, media_type=types[kind], headers={"content-disposition": disposition})
+
+
+async def show_preview(request: Request) -> Response:
+    """What the ticket will look like."""
+    found, _ = await _scan(request)
+    wallet = cookies.wallet_of(request)
+    buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
+    draft = draft_of(found.code.offer, found.merchant, buyer)
+    ticket = ticket_of_draft(draft, found.lines, found.totals)
+    return render(request, "scan/preview.html", ticket=ticket, token=found.code.token)
+
+
+async def state(request: Request) -> Response:
+    """The state, for scripts."""
+    found, _ = await _scan(request)
+    return JSONResponse({"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None})
+
+
+async def seen(request: Request) -> Response:
+    """The page was opened by somebody's browser: a hint for the till."""
+    await viewed(office_of(request), canonical(request.path_params["token"]))
+    return Response(status_code=204)
+
+
+async def events(request: Request) -> Response:
+    """The state as server-sent events until it is final."""
+    await _scan(request)
+
+    async def stream() -> AsyncIterator[str]:
+        last = request.headers.get("last-event-id", "")
+        for _ in range(int(STREAM_SECONDS / STREAM_TURN_SECONDS)):
+            found, _holder = await _scan(request)
+            if found.state.value != last:
+                last = found.state.value
+                yield f"id: {last}\nevent: state\ndata: {json.dumps({'state': last})}\n\n"
+            if found.state not in (*OPEN_STATES, *WAITING_STATES) or await request.is_disconnected():
+                return
+            await asyncio.sleep(STREAM_TURN_SECONDS)
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+routes = [
+    Route("/s/{token}", show),
+    Route("/s/{token}/result", show),
+    Route("/s/{token}/preview", show_preview),
+    Route("/s/{token}/title", keep_title, methods=["POST"]),
+    Route("/s/{token}/photo", photo, methods=["POST"]),
+    Route("/s/{token}/confirm", do_confirm, methods=["POST"]),
+    Route("/s/{token}/unlock", do_unlock, methods=["POST"]),
+    Route("/s/{token}/send", do_send, methods=["POST"]),
+    Route("/s/{token}/seen", seen, methods=["POST"]),
+    Route("/s/{token}/state.json", state),
+    Route("/s/{token}/events", events),
+    Route("/s/{token}/file/{kind}", download),
+]

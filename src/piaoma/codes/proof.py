@@ -77,7 +77,9 @@ def _tilt(picture: Image.Image) -> Image.Image:
     wide = Image.new("L", (width, height + int(2 * inset)), 255)
     wide.paste(picture, (0, int(inset)))
     corners = (0, inset, 0, inset + height, width, height + 2 * inset, width, 0)
-    return wide.transform((width, height), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR, fillcolor=255)
+    return wide.transform(
+        (width, height), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR, fillcolor=255
+    )
 
 
 def _dirt(seed: int) -> Callable[[Image.Image], Image.Image]:

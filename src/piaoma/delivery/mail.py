@@ -44,7 +44,9 @@ def masked(address: str) -> str:
     return f"{name[:1]}***{at}{domain}" if at else "***"
 
 
-def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str) -> EmailMessage:
+def compose_mail(
+    invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str
+) -> EmailMessage:
     """The message of an invoice."""
     mark = "【测试样票 无效】" if invoice.sandbox else ""
     total = f"¥{format_yuan(invoice.totals.inclusive)}"
@@ -85,7 +87,9 @@ class MailCarrier:
         """See ``Carrier.carry``."""
         for job in jobs:
             rows = await self._database.read(
-                "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2", job.merchant_id, job.number
+                "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2",
+                job.merchant_id,
+                job.number,
             )
             if not rows or not is_address(job.target):
                 raise Undeliverable("no such invoice" if not rows else "not an address")

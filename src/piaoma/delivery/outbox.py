@@ -70,7 +70,9 @@ WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 class Outbox:
     """Works through the jobs of all merchants; several processes may run one each."""
 
-    def __init__(self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]
+    ) -> None:
         self._database = database
         self._carriers = carriers
         self._now = now
@@ -131,7 +133,9 @@ class Outbox:
             dead = isinstance(error, Undeliverable) or job.attempts >= ATTEMPTS_MAX
             next_at_ms = now_ms + backoff_ms(job.attempts)
             rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, reason))
-            _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
+            _log.warning(
+                "job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason
+            )
         async with self._database.write() as transaction:
             await transaction.execute_many(_FAILED, rows)
 

@@ -90,7 +90,9 @@ async def register(office: Office, registration: Registration) -> Session:
                 user_id, login.lower(), password_hash, now_ms,
             )  # fmt: skip
             await transaction.execute(
-                "INSERT INTO memberships (merchant_id, user_id, role) VALUES ($1, $2, 'owner')", merchant_id, user_id
+                "INSERT INTO memberships (merchant_id, user_id, role) VALUES ($1, $2, 'owner')",
+                merchant_id,
+                user_id,
             )
     except WriteConflict:
         raise refuse("ACCOUNT-TAXPAYER-TAKEN", "taxpayer_id") from None
@@ -168,5 +170,3 @@ async def log_out(office: Office, secret: str) -> None:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-

@@ -143,7 +143,11 @@ async def list_codes(office: Office, merchant_id: int, cursor: str = "") -> Page
         " ORDER BY c.created_at_ms DESC, c.code_id DESC LIMIT $4",
         merchant_id, before_ms, before_id, LIST_MAX + 1,
     )  # fmt: skip
-    return cut([_code(office, row) for row in rows], LIST_MAX, lambda one: (milliseconds(one.created_at), one.code_id))
+    return cut(
+        [_code(office, row) for row in rows],
+        LIST_MAX,
+        lambda one: (milliseconds(one.created_at), one.code_id),
+    )
 
 
 async def revoke(office: Office, merchant_id: int, code_id: int) -> Code:

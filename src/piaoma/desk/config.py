@@ -27,7 +27,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = "客服热线由本平台运营者公布"
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
-    synchronous: str = "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
+    synchronous: str = (
+        "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
+    )
 
     @property
     def data_folder(self) -> Path:
@@ -59,7 +61,9 @@ class ConfigFault(Exception):
     """A value that cannot be; the text names the key and where it came from."""
 
 
-def load_config(file: Path | None = None, environment: Mapping[str, str] | None = None) -> tuple[Config, dict[str, str]]:
+def load_config(
+    file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Config, dict[str, str]]:
     """The configuration and, for each key, where its value came from (default, the file, a variable).
 
     Raises ``ConfigFault``.

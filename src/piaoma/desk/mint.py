@@ -51,7 +51,11 @@ def preview(office: Office, merchant: Merchant, offer: Offer) -> tuple[Draft, tu
     faults = rules.check(draft, today, office.catalogue)
     if offer.buyer is None:
         # Faults of the stand-in are the customer's to mend, on his page.
-        faults = [fault for fault in faults if not fault.field.startswith("buyer") and fault.cause != "SPECIAL-NATURAL-PERSON"]
+        faults = [
+            fault
+            for fault in faults
+            if not fault.field.startswith("buyer") and fault.cause != "SPECIAL-NATURAL-PERSON"
+        ]
     refuse_all(faults)
     return draft, *totals.price(draft, today, office.catalogue)
 

@@ -38,7 +38,12 @@ class Office:
     """What use cases work with. Made by ``open_office``."""
 
     def __init__(
-        self, config: Config, database: Database, channel: Channel, keyring: Keyring, now: Callable[[], datetime]
+        self,
+        config: Config,
+        database: Database,
+        channel: Channel,
+        keyring: Keyring,
+        now: Callable[[], datetime],
     ) -> None:
         folder = config.data_folder
         self.config = config
@@ -60,7 +65,9 @@ class Office:
 
     def seal(self, request: IssueRequest, number: str) -> Sealed:
         """The signed original of a request under a number. Called in threads."""
-        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+        invoice = invoice_of(
+            request.draft, request.lines, request.totals, number, request.issued_at, request.bureau
+        )
         original = sign_original(invoice, self.signer)
         return Sealed(original, hashlib.sha256(original).hexdigest())
 
@@ -106,12 +113,17 @@ async def open_office(
         keyring = open_or_create(folder / "keys" / "sandbox", now())
         database = await open_database(config.database_url, synchronous=config.synchronous)
         books = resources.files(piaoma.channels) / "migrations"
-        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
+        ledger = await open_database(
+            config.authority_url, schema="piaoma_authority", wanted=migrations(books)
+        )
         authority = SandboxAuthority(ledger, FileSigner(keyring), now)
         office = Office(config, database, authority, keyring, now)
         try:
             async with office.writer:
-                tasks = [asyncio.create_task(office.outbox.run()), asyncio.create_task(pursue_for_ever(office))]
+                tasks = [
+                    asyncio.create_task(office.outbox.run()),
+                    asyncio.create_task(pursue_for_ever(office)),
+                ]
                 try:
                     if not work:
                         await _stop(tasks)

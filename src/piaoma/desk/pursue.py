@@ -83,7 +83,9 @@ async def _pursue(office: Office, intent: Intent) -> Outcome:
 
 
 async def _call(office: Office, request: IssueRequest) -> Outcome:
-    remote = RemoteRequest(serial_of(request), request.draft, request.lines, request.totals, request.issued_at)
+    remote = RemoteRequest(
+        serial_of(request), request.draft, request.lines, request.totals, request.issued_at
+    )
     try:
         answer = await office.channel.issue_blue(remote)
     except Unavailable:
@@ -115,5 +117,3 @@ async def _settle(office: Office, request: IssueRequest, answer: RemoteAnswer) -
     sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
     await settle_issued(office.database, request, answer.number, sealed, office.now())
     return Outcome(IssueState.ISSUED, answer.number)
-
-

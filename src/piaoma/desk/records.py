@@ -176,7 +176,8 @@ async def today(office: Office, merchant_id: int) -> Today:
         merchant_id, midnight_ms,
     )  # fmt: skip
     pending = await office.database.read(
-        "SELECT count(*) FROM issues WHERE merchant_id = $1 AND state IN ('submitted', 'unknown')", merchant_id
+        "SELECT count(*) FROM issues WHERE merchant_id = $1 AND state IN ('submitted', 'unknown')",
+        merchant_id,
     )
     dead = await office.database.read(
         "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND state = 'dead'", merchant_id

@@ -115,6 +115,8 @@ def pickup_code(office: Office, merchant_id: int, code_id: int) -> str:
 def unlock(office: Office, token: str, pickup: str) -> None:
     """Check a pick-up code. Raises ``Refused`` CODE-PICKUP-WRONG. Whoever calls limits the rate."""
     merchant_id, code_id = unseal(office.token_keys, token)
-    typed = pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
+    typed = (
+        pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
+    )
     if not hmac.compare_digest(typed.encode(), pickup_code(office, merchant_id, code_id).encode()):
         raise refuse("CODE-PICKUP-WRONG", "pickup")

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-
-
 from .draft import Draft, Line, Pricing
 from .issued import PricedLine
 from .money import round_fen
@@ -58,7 +56,9 @@ def split(amount: Decimal, rate: Decimal, pricing: Pricing) -> tuple[Decimal, De
     return amount, tax, amount + tax
 
 
-def split_difference(inclusive: Decimal, deduction: Decimal, rate: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+def split_difference(
+    inclusive: Decimal, deduction: Decimal, rate: Decimal
+) -> tuple[Decimal, Decimal, Decimal]:
     """(exclusive, tax, inclusive) under 差额征税: the tax is due on what the deduction leaves."""
     taxed = inclusive - deduction
     tax = taxed - round_fen(_WIDE.divide(taxed, _ONE + rate))
@@ -91,5 +91,3 @@ def price_line(line: Line, draft: Draft, printed_name: str) -> PricedLine:
         preference=line.preference,
         zero=line.zero,
     )
-
-

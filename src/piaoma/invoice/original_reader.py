@@ -64,7 +64,9 @@ def read(data: bytes) -> IssuedInvoice:
         issued_on=_moment(_text(supervision, "IssueTime"), "IssueTime").date(),
         signed_at=_moment(signed_at, "SignatureTime") if signed_at else None,
         bureau=Bureau(
-            _text(supervision, "TaxBureauCode"), _text(supervision, "TaxBureauName"), _text(header, "EInvoiceTag")
+            _text(supervision, "TaxBureauCode"),
+            _text(supervision, "TaxBureauName"),
+            _text(header, "EInvoiceTag"),
         ),
         version=_text(header, "Version"),
         red=_red(content, _text(_child(labels, "InIssuType"), "LabelCode")),
@@ -83,7 +85,9 @@ def is_canonical(data: bytes) -> bool:
         return False
     if invoice.signature is None or invoice.signed_at is None:
         return False
-    rewritten = original.assemble(original.compose(invoice), invoice.signature.value, invoice.signature.key_info)
+    rewritten = original.assemble(
+        original.compose(invoice), invoice.signature.value, invoice.signature.key_info
+    )
     return rewritten == data
 
 
@@ -142,7 +146,11 @@ def _number(text: str, name: str) -> Decimal:
         value = Decimal(text.strip().replace(",", ""))
     except InvalidOperation:
         raise refuse("ORIGINAL-FIGURE", name, have=text[:40]) from None
-    if not value.is_finite() or len(text) > FIGURE_CHARACTERS_MAX or abs(value.adjusted()) > FIGURE_CHARACTERS_MAX:
+    if (
+        not value.is_finite()
+        or len(text) > FIGURE_CHARACTERS_MAX
+        or abs(value.adjusted()) > FIGURE_CHARACTERS_MAX
+    ):
         raise refuse("ORIGINAL-FIGURE", name, have=text[:40])
     return value
 
@@ -205,13 +213,19 @@ def _buyer(element: etree._Element | None, labels: etree._Element | None) -> Buy
 
 def _lines(content: etree._Element | None, own: dict[str, str]) -> tuple[PricedLine, ...]:
     assert content is not None
-    items = [child for child in content if isinstance(child.tag, str) and child.tag.lower() == "issuiteminformation"]
+    items = [
+        child
+        for child in content
+        if isinstance(child.tag, str) and child.tag.lower() == "issuiteminformation"
+    ]
     if not items:
         raise refuse("ORIGINAL-ELEMENT-MISSING", "IssuItemInformation", name="IssuItemInformation")
     if len(items) > LINES_MAX:
         raise refuse("ORIGINAL-TOO-LARGE", have=len(items), max=LINES_MAX)
     preferences, zeros = _marks(own, original.EXTRA_PREFERENCES), _marks(own, original.EXTRA_ZERO_KINDS)
-    lines = [_line(item, preferences.get(place, ""), zeros.get(place, "")) for place, item in enumerate(items, 1)]
+    lines = [
+        _line(item, preferences.get(place, ""), zeros.get(place, "")) for place, item in enumerate(items, 1)
+    ]
     return tuple(_with_discounts(lines))
 
 

@@ -18,7 +18,9 @@ WORDS_MAX = Decimal("9999999999999999.99")
 
 _VALUE = {digit: value for value, digit in enumerate(_DIGITS)} | {"〇": 0, "两": 2, "陸": 6}
 _PLACE_VALUE = {"拾": 10, "佰": 100, "仟": 1000}
-_WORDS = re.compile(r"(?P<yuan>[零〇壹贰叁肆伍陆柒捌玖两陸拾佰仟万亿]+)?(?:圆)?(?:(?P<jiao>.)角)?(?:零?(?P<fen>.)分)?整?")
+_WORDS = re.compile(
+    r"(?P<yuan>[零〇壹贰叁肆伍陆柒捌玖两陸拾佰仟万亿]+)?(?:圆)?(?:(?P<jiao>.)角)?(?:零?(?P<fen>.)分)?整?"
+)
 
 
 def to_words(yuan: Decimal) -> str:

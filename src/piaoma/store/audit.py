@@ -211,7 +211,12 @@ def _content_faults(row: Row) -> Iterator[str]:
         return
     for refusal in inspect(invoice):
         yield refusal.cause
-    stated = (invoice.number, to_fen(invoice.totals.amount), to_fen(invoice.totals.tax), to_fen(invoice.totals.inclusive))
+    stated = (
+        invoice.number,
+        to_fen(invoice.totals.amount),
+        to_fen(invoice.totals.tax),
+        to_fen(invoice.totals.inclusive),
+    )
     if stated != (row["number"], row["amount_fen"], row["tax_fen"], row["total_fen"]):
         yield "columns differ from the original"
     if invoice.buyer.name != row["buyer_name"]:

@@ -40,7 +40,9 @@ ORDER BY next_query_at_ms LIMIT $2
 async def due_intents(database: Database, now: datetime) -> list[Intent]:
     """The intents that the channel must be called or asked about now."""
     rows = await database.read(_DUE, milliseconds(now), DUE_MAX)
-    return [Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows]
+    return [
+        Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows
+    ]
 
 
 async def find_intent(
@@ -89,7 +91,9 @@ UPDATE codes SET state = $4, changed_at_ms = $5 WHERE merchant_id = $1 AND code_
 """
 
 
-async def settle_issued(database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime) -> bool:
+async def settle_issued(
+    database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime
+) -> bool:
     """Record that the channel issued. False when somebody recorded an outcome before; then nothing was changed."""
     async with database.write() as transaction:
         row = await _lock(transaction, database, request)
@@ -102,7 +106,11 @@ async def settle_issued(database: Database, request: IssueRequest, number: str, 
         await transaction.execute_many(INSERT_INVOICE, [invoice_values(request, number, sealed)])
         await transaction.execute_many(INSERT_JOB, job_values(request, number))
         await transaction.execute(
-            _BLOCK_OF_ONE, request.merchant_id, number[:PREFIX_DIGITS], int(number[PREFIX_DIGITS:]), milliseconds(now)
+            _BLOCK_OF_ONE,
+            request.merchant_id,
+            number[:PREFIX_DIGITS],
+            int(number[PREFIX_DIGITS:]),
+            milliseconds(now),
         )
         if request.code_id is not None:
             await transaction.execute(
@@ -157,7 +165,9 @@ async def _lock(transaction: Transaction, database: Database, request: IssueRequ
     """The open intent, locked after its quota row as everywhere, or None when it is settled already."""
     for_update = database.dialect.for_update
     month = await transaction.fetch(
-        "SELECT month FROM issues WHERE merchant_id = $1 AND issue_key = $2", request.merchant_id, request.issue_key
+        "SELECT month FROM issues WHERE merchant_id = $1 AND issue_key = $2",
+        request.merchant_id,
+        request.issue_key,
     )
     if not month:
         return None

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from asn1crypto import pem, x509
 from asn1crypto import keys as asn1_keys
+from asn1crypto import pem, x509
 
 from .sm2 import PrivateKey, PublicKey
 
@@ -63,7 +63,11 @@ def _create(folder: Path, now: datetime) -> None:
     root = _certify(ROOT_NAME, root_key, ROOT_NAME, root_key, now, ROOT_YEARS, authority=True)
     issuer = _certify(ISSUER_NAME, issuer_key, ROOT_NAME, root_key, now, ISSUER_YEARS, authority=True)
     signer = _certify(SIGNER_NAME, signer_key, ISSUER_NAME, issuer_key, now, SIGNER_YEARS, authority=False)
-    files = {"signer.key": signer_key.to_pem(), "issuer.key": issuer_key.to_pem(), "root.key": root_key.to_pem()}
+    files = {
+        "signer.key": signer_key.to_pem(),
+        "issuer.key": issuer_key.to_pem(),
+        "root.key": root_key.to_pem(),
+    }
     files |= {f"{name}.pem": pem.armor("CERTIFICATE", der) for name, der in
               (("root", root), ("issuer", issuer), ("signer", signer))}  # fmt: skip
     for name, content in files.items():
@@ -91,7 +95,14 @@ def _unarmor(path: Path) -> bytes:
 
 
 def _certify(
-    name: str, key: PrivateKey, issuer_name: str, issuer_key: PrivateKey, now: datetime, years: int, *, authority: bool
+    name: str,
+    key: PrivateKey,
+    issuer_name: str,
+    issuer_key: PrivateKey,
+    now: datetime,
+    years: int,
+    *,
+    authority: bool,
 ) -> bytes:
     """A certificate, DER, for a key, by an issuer. Valid from an hour ago, so that a clock a little behind is no fault."""
     usage = {"key_cert_sign", "crl_sign"} if authority else {"digital_signature", "non_repudiation"}
@@ -126,7 +137,9 @@ def _certify(
 
 
 def _name(common: str) -> x509.Name:
-    return x509.Name.build({"country_name": "CN", "organization_name": "票码沙盒 Piaoma Sandbox", "common_name": common})
+    return x509.Name.build(
+        {"country_name": "CN", "organization_name": "票码沙盒 Piaoma Sandbox", "common_name": common}
+    )
 
 
 def common_name(certificate: bytes) -> str:
@@ -197,7 +210,10 @@ def _check_link(below: Any, above: Any) -> None:
         raise ChainFault("the issuer's name does not match")
     # The outer algorithm is not signed itself, so it must repeat the one that is (RFC 5280 §4.1.1.2).
     stated = below["signature_algorithm"]
-    if stated["algorithm"].dotted != SM2_WITH_SM3 or stated.dump() != below["tbs_certificate"]["signature"].dump():
+    if (
+        stated["algorithm"].dotted != SM2_WITH_SM3
+        or stated.dump() != below["tbs_certificate"]["signature"].dump()
+    ):
         raise ChainFault("a certificate's signature algorithm is not SM2 with SM3")
     try:
         key = PublicKey(above.public_key.dump())

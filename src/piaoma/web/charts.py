@@ -32,6 +32,14 @@ def day_bars(days: Sequence[tuple[date, Decimal]]) -> tuple[Bar, ...]:
         height = int(total / highest * HEIGHT) if total > 0 else 0
         height = max(height, 2) if total > 0 else 0
         bars.append(
-            Bar(place * step + GAP // 2, HEIGHT - height, step - GAP, height, day, total, place == len(days) - 1)
+            Bar(
+                place * step + GAP // 2,
+                HEIGHT - height,
+                step - GAP,
+                height,
+                day,
+                total,
+                place == len(days) - 1,
+            )
         )
     return tuple(bars)

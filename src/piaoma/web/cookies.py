@@ -41,11 +41,18 @@ def _read(request: Request, name: str) -> object:
         return None
 
 
-def _write(request: Request, response: Response, name: str, value: object, max_age: int = YEAR_SECONDS) -> None:
+def _write(
+    request: Request, response: Response, name: str, value: object, max_age: int = YEAR_SECONDS
+) -> None:
     signed = _serializer(request, name).dumps(value)
     if len(signed) <= COOKIE_BYTES_MAX:
         response.set_cookie(
-            name, signed, max_age=max_age, httponly=True, samesite="lax", secure=office_of(request).config.secure
+            name,
+            signed,
+            max_age=max_age,
+            httponly=True,
+            samesite="lax",
+            secure=office_of(request).config.secure,
         )
 
 
@@ -86,7 +93,9 @@ def keep_wallet(request: Request, response: Response, wallet: Wallet) -> None:
 
 def with_title(wallet: Wallet, title: Buyer) -> Wallet:
     """The wallet with a title in front."""
-    others = [kept for kept in wallet.titles if (kept.name, kept.taxpayer_id) != (title.name, title.taxpayer_id)]
+    others = [
+        kept for kept in wallet.titles if (kept.name, kept.taxpayer_id) != (title.name, title.taxpayer_id)
+    ]
     return Wallet([title, *others][:TITLES_MAX], wallet.email)
 
 
@@ -98,5 +107,7 @@ def granted(request: Request, token: str) -> bool:
 
 def keep_grant(request: Request, response: Response, token: str) -> None:
     grants = _read(request, GRANTS)
-    kept = [one for one in grants if isinstance(one, str) and one != token] if isinstance(grants, list) else []
+    kept = (
+        [one for one in grants if isinstance(one, str) and one != token] if isinstance(grants, list) else []
+    )
     _write(request, response, GRANTS, [token, *kept][:GRANTS_MAX])

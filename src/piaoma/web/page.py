@@ -124,5 +124,3 @@ def render(request: Request, template: str, /, status: int = 200, **view: Any) -
             secure=office_of(request).config.secure, httponly=True,
         )  # fmt: skip
     return response
-
-

@@ -38,7 +38,16 @@ WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
 REFRESH_SECONDS = (1, 2, 4, 8, 15)
 STREAM_SECONDS = 300
 STREAM_TURN_SECONDS = 0.7
-COMMON_DOMAINS = ("qq.com", "163.com", "126.com", "gmail.com", "outlook.com", "foxmail.com", "sina.com", "hotmail.com")
+COMMON_DOMAINS = (
+    "qq.com",
+    "163.com",
+    "126.com",
+    "gmail.com",
+    "outlook.com",
+    "foxmail.com",
+    "sina.com",
+    "hotmail.com",
+)
 
 _confirms = Throttle(burst=20, per_minute=30)  # for one code from one address
 _pickups = Throttle(burst=5, per_minute=5)
@@ -94,7 +103,11 @@ async def _page(
         return await _result_page(request, found, errors)
     if found.mine and found.state in WAITING_STATES:
         return _waiting_page(request, found)
-    status = status_of(errors) if errors else (410 if found.state in (CodeState.REVOKED, CodeState.EXPIRED) else 200)
+    status = (
+        status_of(errors)
+        if errors
+        else (410 if found.state in (CodeState.REVOKED, CodeState.EXPIRED) else 200)
+    )
     view = {"scan": found, "errors": explained(request, errors), "token": found.code.token}
     return render(request, "scan/closed.html", status, **view)
 
@@ -272,7 +285,9 @@ async def do_send(request: Request) -> Response:
         email = deliver.check_address(form.get("email", ""))
         suggestion = likely_address(email)
         if suggestion and "sure" not in form:
-            return RedirectResponse(f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303)
+            return RedirectResponse(
+                f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303
+            )
         _mails.spend(f"{token}{_address(request)}")
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
@@ -330,7 +345,9 @@ async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
     found, _ = await _scan(request)
     wallet = cookies.wallet_of(request)
-    buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
+    buyer = found.code.offer.buyer or (
+        wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True)
+    )
     draft = draft_of(found.code.offer, found.merchant, buyer)
     ticket = ticket_of_draft(draft, found.lines, found.totals)
     return render(request, "scan/preview.html", ticket=ticket, token=found.code.token)
@@ -339,7 +356,9 @@ async def show_preview(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """The state, for scripts."""
     found, _ = await _scan(request)
-    return JSONResponse({"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None})
+    return JSONResponse(
+        {"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None}
+    )
 
 
 async def seen(request: Request) -> Response:

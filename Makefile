@@ -1,0 +1,47 @@
+# One door for every task, locally and in CI. Both demo and test begin by making .venv with the pinned dependencies.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo serve test bench lint fix pictures clean
+
+.venv/run: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch .venv/run
+
+.venv/dev: .venv/run requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	touch .venv/dev
+
+demo: .venv/run
+	$(BIN)/piaoma demo
+
+serve: .venv/run
+	$(BIN)/piaoma serve
+
+test: .venv/dev
+	sh tests/need-chromium.sh
+	$(BIN)/pytest -n 2 --dist loadgroup tests
+
+bench: .venv/dev
+	$(BIN)/piaoma bench issue
+	$(BIN)/piaoma bench pdf
+	$(BIN)/piaoma bench pages
+
+lint: .venv/dev
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/dev
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+pictures: .venv/dev
+	sh tests/need-chromium.sh
+	$(BIN)/python tests/journeys/pictures.py docs/pictures
+
+clean:
+	rm -rf .venv build dist demo-out

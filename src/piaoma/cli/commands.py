@@ -1,0 +1,170 @@
+"""The commands and their arguments. Each hands over to its own module, imported only when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+import piaoma
+
+app = App(
+    name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__
+)
+authority = App(name="authority", help="The sandbox authority: show and rehearse.")
+app.command(authority)
+
+ConfigFile = Annotated[
+    Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")
+]
+
+
+@app.command
+def serve(*, config: ConfigFile = None) -> None:
+    """Serve the pages until stopped."""
+    from .serve import serve as run
+
+    run(config)
+
+
+@app.command
+def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
+    """Run the main job over real HTTP: code, scan, invoice, files, verification.
+
+    Parameters
+    ----------
+    out
+        Where XML, PDF and the table go.
+    keep
+        Keep serving afterwards; by default only on a terminal.
+    """
+    from .demo import demo as run
+
+    run(out, keep)
+
+
+@app.command
+def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
+    """Issue an invoice from a draft in JSON.
+
+    Parameters
+    ----------
+    file
+        The draft; ``examples/draft.json`` shows the form. ``-`` reads standard input.
+    merchant
+        The taxpayer id of the seller, a registered merchant.
+    key
+        The idempotency key: the same key gives the same invoice.
+    json
+        One line of JSON for scripts.
+    """
+    from .records import issue_file
+
+    return issue_file(file, merchant, key, config, json=json)
+
+
+@app.command
+def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
+    """Verify originals (XML), or PDFs by the original inside, without any server.
+
+    Parameters
+    ----------
+    files
+        Files to verify.
+    root
+        PEM of the trusted root; the data folder's sandbox root by default.
+    json
+        One line of JSON for each file.
+    """
+    from .verify import verify_files
+
+    return verify_files(files, root, json=json)
+
+
+@app.command
+def audit(*, config: ConfigFile = None, json: bool = False) -> int:
+    """Check every invariant over everything on disk; exit code 1 when one is broken."""
+    from .records import audit_store
+
+    return audit_store(config, json=json)
+
+
+@app.command
+def config(*, config: ConfigFile = None, json: bool = False) -> None:
+    """Print the configuration in force and where each value comes from."""
+    from .records import show_config
+
+    show_config(config, json=json)
+
+
+@app.command
+def bench(
+    what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = ""
+) -> None:
+    """Measure: ``issue`` (over HTTP, against its own floor), ``pdf``, ``pages``.
+
+    Parameters
+    ----------
+    what
+        issue, pdf or pages.
+    seconds
+        How long each measurement runs.
+    clients
+        Concurrent clients of ``issue``.
+    scale
+        Invoices to fill the store with beforehand.
+    database
+        A PostgreSQL address; SQLite in a temporary folder by default.
+    """
+    from .bench import bench as run
+
+    run(what, seconds=seconds, clients=clients, scale=scale, database=database)
+
+
+@authority.command
+def show(*, config: ConfigFile = None) -> None:
+    """Show the rehearsal in force."""
+    from .records import rehearse
+
+    rehearse(config, {})
+
+
+@authority.command
+def rehearse(
+    *,
+    remote: bool = False,
+    late_ms: int = 0,
+    down: str = "",
+    twice: bool = False,
+    no_numbers: bool = False,
+    refuse: bool = False,
+    quota: int | None = None,
+    config: ConfigFile = None,
+) -> None:
+    """Set a rehearsal; without arguments everything is normal again.
+
+    Parameters
+    ----------
+    remote
+        Numbers come with the call, not beforehand.
+    late_ms
+        Answers come so much later.
+    down
+        ``before`` or ``after`` the call.
+    twice
+        Every answer comes twice.
+    no_numbers
+        Out of numbers.
+    refuse
+        Every invoice is refused.
+    quota
+        The monthly limit in yuan.
+    """
+    from piaoma.channels.sandbox import QUOTA_FEN
+
+    from .records import rehearse as run
+
+    changes = {"remote": remote, "late_ms": late_ms, "down": down, "twice": twice, "no_numbers": no_numbers,
+               "refuse": refuse, "quota_fen": QUOTA_FEN if quota is None else quota * 100}  # fmt: skip
+    run(config, changes)

@@ -1,0 +1,66 @@
+"""``piaoma serve``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from piaoma.desk.config import Config, load_config
+from piaoma.web.app import create_app
+
+KEEP_ALIVE_SECONDS = 30
+SHUTDOWN_SECONDS = 10
+
+
+def set_up_logs(level: int = logging.INFO) -> None:
+    """Logs to standard error: lines for a terminal, JSON for a collector."""
+    human = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer()
+            if human
+            else structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def server_of(config: Config, *, sockets_given: bool = False) -> uvicorn.Server:
+    """The HTTP server of a configuration. Access logs are ours, without tokens."""
+    settings = uvicorn.Config(
+        create_app(config),
+        host=config.host,
+        port=config.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        lifespan="on",
+    )
+    return uvicorn.Server(settings)
+
+
+def serve(file: Path | None) -> None:
+    """Serve until stopped. A data folder that is in use, or a fault in the configuration, is said in one line."""
+    from piaoma.store import FolderLock
+
+    config, _ = load_config(file)
+    set_up_logs()
+    if config.database_url.startswith("sqlite:"):
+        # Asked before the server starts, so that the message is one line and not a trace.
+        config.data_folder.mkdir(parents=True, exist_ok=True)
+        FolderLock(config.data_folder).release()
+    print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
+    server_of(config).run()

@@ -1,0 +1,51 @@
+(function () {
+  'use strict';
+  var body = document.body, base = body.getAttribute('data-base');
+  var summary = document.getElementById('errors');
+  if (summary) summary.focus();
+  // A second tap while the first is under way does nothing; the server would give the same invoice anyway.
+  Array.prototype.forEach.call(document.forms, function (form) {
+    form.addEventListener('submit', function (event) {
+      if (form.getAttribute('data-sent')) { event.preventDefault(); return; }
+      form.setAttribute('data-sent', '1');
+      setTimeout(function () { form.removeAttribute('data-sent'); }, 8000);
+    });
+  });
+  window.addEventListener('pageshow', function () {
+    Array.prototype.forEach.call(document.forms, function (form) { form.removeAttribute('data-sent'); });
+  });
+  var offline = document.getElementById('offline');
+  function network() { if (offline) offline.hidden = navigator.onLine !== false; }
+  window.addEventListener('online', network); window.addEventListener('offline', network); network();
+  var photo = document.getElementById('photo');
+  if (photo) photo.addEventListener('change', function () { if (photo.files.length) photo.form.submit(); });
+  Array.prototype.forEach.call(document.querySelectorAll('[data-copy]'), function (button) {
+    if (!navigator.clipboard) return;
+    button.hidden = false;
+    button.addEventListener('click', function () {
+      navigator.clipboard.writeText(button.getAttribute('data-copy')).then(function () {
+        button.textContent = button.getAttribute('data-done');
+      });
+    });
+  });
+  if (!base) return;
+  var live = body.getAttribute('data-live'), state = body.getAttribute('data-state');
+  if (body.getAttribute('data-seen') && !document.hidden) {
+    var beacon = new XMLHttpRequest(); beacon.open('POST', base + '/seen'); beacon.send();
+  }
+  if (!live) return;
+  function changed(next) { if (next !== state && !(state === 'open' && next === 'viewed' && body.getAttribute('data-seen'))) location.reload(); }
+  var wait = 1;
+  function poll() {
+    var request = new XMLHttpRequest();
+    request.open('GET', base + '/state.json');
+    request.onload = function () { if (request.status === 200) changed(JSON.parse(request.responseText).state); };
+    request.onloadend = function () { wait = Math.min(wait * 2, 15); setTimeout(poll, wait * 1000); };
+    request.send();
+  }
+  if (window.EventSource) {
+    var source = new EventSource(base + '/events');
+    source.addEventListener('state', function (event) { changed(JSON.parse(event.data).state); });
+    source.onerror = function () { if (source.readyState === 2) { source.close(); setTimeout(poll, 1000); } };
+  } else setTimeout(poll, 1000);
+}());

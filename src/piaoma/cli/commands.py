@@ -9,15 +9,11 @@ from cyclopts import App, Parameter
 
 import piaoma
 
-app = App(
-    name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__
-)
+app = App(name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__)
 authority = App(name="authority", help="The sandbox authority: show and rehearse.")
 app.command(authority)
 
-ConfigFile = Annotated[
-    Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")
-]
+ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 
 
 @app.command
@@ -99,9 +95,7 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 
 @app.command
-def bench(
-    what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = ""
-) -> None:
+def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
     """Measure: ``issue`` (over HTTP, against its own floor), ``pdf``, ``pages``.
 
     Parameters
@@ -165,6 +159,13 @@ def rehearse(
 
     from .records import rehearse as run
 
-    changes = {"remote": remote, "late_ms": late_ms, "down": down, "twice": twice, "no_numbers": no_numbers,
-               "refuse": refuse, "quota_fen": QUOTA_FEN if quota is None else quota * 100}  # fmt: skip
+    changes: dict[str, bool | int | str] = {
+        "remote": remote,
+        "late_ms": late_ms,
+        "down": down,
+        "twice": twice,
+        "no_numbers": no_numbers,
+        "refuse": refuse,
+        "quota_fen": QUOTA_FEN if quota is None else quota * 100,
+    }
     run(config, changes)

@@ -119,11 +119,7 @@ def show_config(config_file: Path | None, *, json: bool) -> None:
             head, _, tail = values[secret].rpartition("@")
             values[secret] = f"{head.partition('://')[0]}://***@{tail}"
     if json:
-        print(
-            msgspec.json.encode(
-                {key: {"value": values[key], "source": sources[key]} for key in values}
-            ).decode()
-        )
+        print(msgspec.json.encode({key: {"value": values[key], "source": sources[key]} for key in values}).decode())
         return
     table = Table("key", "value", "from")
     for key, value in values.items():
@@ -139,9 +135,7 @@ def rehearse(config_file: Path | None, changes: dict[str, bool | int | str]) -> 
         (config.data_folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
         keyring = open_or_create(config.data_folder / "keys" / "sandbox", shanghai_now())
         books = resources.files(piaoma.channels) / "migrations"
-        ledger = await open_database(
-            config.authority_url, schema="piaoma_authority", wanted=migrations(books)
-        )
+        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
         try:
             sandbox = SandboxAuthority(ledger, FileSigner(keyring), shanghai_now)
             switches = await sandbox.rehearse(**changes) if changes else await sandbox.switches()

@@ -24,16 +24,14 @@ def set_up_logs(level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer()
-            if human
-            else structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-def server_of(config: Config, *, sockets_given: bool = False) -> uvicorn.Server:
+def server_of(config: Config) -> uvicorn.Server:
     """The HTTP server of a configuration. Access logs are ours, without tokens."""
     settings = uvicorn.Config(
         create_app(config),

@@ -81,9 +81,7 @@ def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
     reasons += inspect(invoice)
     state = verdict.verdict if not reasons or verdict.verdict is not Verdict.VALID else Verdict.INVALID
     total = f"¥{invoice.totals.inclusive:.2f}"
-    return Verified(
-        file.name, state.value, invoice.number, total, verdict.signer, invoice.sandbox, tuple(reasons)
-    )
+    return Verified(file.name, state.value, invoice.number, total, verdict.signer, invoice.sandbox, tuple(reasons))
 
 
 def _is_view_of(pdf: bytes, original: bytes) -> bool:

@@ -72,6 +72,4 @@ def parse(text: str) -> PrintedCode | None:
     if match["crc"]:
         covered = text.strip()[: match.start("crc")].encode()
         crc_holds = int(match["crc"], 16) in (crc16(covered), crc16(covered[:-1]))
-    return PrintedCode(
-        match["type"], match["code"], match["number"], Decimal(match["amount"]), issued_on, crc_holds
-    )
+    return PrintedCode(match["type"], match["code"], match["number"], Decimal(match["amount"]), issued_on, crc_holds)

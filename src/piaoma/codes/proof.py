@@ -43,7 +43,8 @@ def prove(symbol: Symbol, picture: Image.Image | None = None) -> ScanProof:
     plain = (picture if picture is not None else symbol.image(MODULE_PIXELS)).convert("L")
     if not _reads(plain, symbol.text):
         raise refuse("SYMBOL-UNREADABLE", have="plain")
-    passed, failed = [PLAIN], []
+    passed: list[str] = [PLAIN]
+    failed: list[str] = []
     for name, damage in DAMAGES.items():
         (passed if _reads(damage(plain), symbol.text) else failed).append(name)
     modules = symbol.size + 2 * QUIET_MODULES
@@ -77,9 +78,7 @@ def _tilt(picture: Image.Image) -> Image.Image:
     wide = Image.new("L", (width, height + int(2 * inset)), 255)
     wide.paste(picture, (0, int(inset)))
     corners = (0, inset, 0, inset + height, width, height + 2 * inset, width, 0)
-    return wide.transform(
-        (width, height), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR, fillcolor=255
-    )
+    return wide.transform((width, height), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR, fillcolor=255)
 
 
 def _dirt(seed: int) -> Callable[[Image.Image], Image.Image]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from functools import cached_property
+from typing import Any
 
 import segno
 from PIL import Image
@@ -97,5 +98,5 @@ def pointer_url(base_url: str, token: str, *, all_capitals: bool = False) -> str
 def draw(text: str) -> Symbol:
     """The symbol of a pointer: level M, segments chosen so that it is as small as the text allows."""
     scheme, separator, rest = text.partition("://")
-    parts = [text] if text.isupper() or not separator else [scheme + separator, rest]
-    return Symbol(text, segno.make_qr(parts if len(parts) > 1 else parts[0], error="m", boost_error=False))
+    segments: Any = text if text.isupper() or not separator else [scheme + separator, rest]
+    return Symbol(text, segno.make_qr(segments, error="m", boost_error=False))

@@ -1,7 +1,7 @@
-"""The title QR (抬头二维码) that a customer may show, and reading any QR from a photo, safely.
+"""The title QR (抬头二维码) that a customer may show, and reading any QR from a photo.
 
-Form: ``$`` ``01`` + base64(``名称</>税号</>地址电话</>开户行账号</>CRC``) + ``$`` (einvoice.md §2 [L]). Whether the text
-is GBK or UTF-8 is not stated: both are tried.
+Form: ``$`` ``01`` + base64(``名称</>税号</>地址电话</>开户行账号</>CRC``) + ``$`` (einvoice.md §2 [L]).
+Whether the text is GBK or UTF-8 is not stated: both are tried.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import binascii
 import io
 import warnings
+from typing import Any, cast
 
 import zxingcpp
 from PIL import Image, ImageFilter, ImageOps, ImageStat, UnidentifiedImageError
@@ -103,7 +104,7 @@ def _open(photo: bytes) -> Image.Image:
             picture = Image.open(io.BytesIO(photo), formats=FORMATS)
             if picture.width * picture.height > PHOTO_PIXELS_MAX:
                 raise refuse("PHOTO-TOO-LARGE", "photo")
-            picture.draft("L", (_WORKING_SIDE, _WORKING_SIDE))
+            cast(Any, picture).draft("L", (_WORKING_SIDE, _WORKING_SIDE))
             upright = ImageOps.exif_transpose(picture).convert("L")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise refuse("PHOTO-TOO-LARGE", "photo") from None

@@ -44,9 +44,7 @@ def masked(address: str) -> str:
     return f"{name[:1]}***{at}{domain}" if at else "***"
 
 
-def compose_mail(
-    invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str
-) -> EmailMessage:
+def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str) -> EmailMessage:
     """The message of an invoice."""
     mark = "【测试样票 无效】" if invoice.sandbox else ""
     total = f"¥{format_yuan(invoice.totals.inclusive)}"

@@ -70,9 +70,7 @@ WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 class Outbox:
     """Works through the jobs of all merchants; several processes may run one each."""
 
-    def __init__(
-        self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]) -> None:
         self._database = database
         self._carriers = carriers
         self._now = now
@@ -133,14 +131,12 @@ class Outbox:
             dead = isinstance(error, Undeliverable) or job.attempts >= ATTEMPTS_MAX
             next_at_ms = now_ms + backoff_ms(job.attempts)
             rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, reason))
-            _log.warning(
-                "job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason
-            )
+            _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
         async with self._database.write() as transaction:
             await transaction.execute_many(_FAILED, rows)
 
 
 def backoff_ms(attempts: int) -> int:
     """How long to wait after so many tries: doubling from two seconds to an hour, half of it drawn by chance."""
-    full = min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** max(0, attempts - 1))
+    full: int = min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** max(0, attempts - 1))
     return full // 2 + random.randrange(full // 2 + 1)  # noqa: S311 - spreads retries, no secret

@@ -91,9 +91,7 @@ FROM codes c LEFT JOIN issues s ON s.merchant_id = c.merchant_id AND s.issue_key
 
 async def code(office: Office, merchant_id: int, code_id: int) -> Code:
     """Raises ``Refused`` CODE-NOT-FOUND."""
-    rows = await office.database.read(
-        SELECT_CODE + "WHERE c.merchant_id = $1 AND c.code_id = $2", merchant_id, code_id
-    )
+    rows = await office.database.read(SELECT_CODE + "WHERE c.merchant_id = $1 AND c.code_id = $2", merchant_id, code_id)
     if not rows:
         raise refuse("CODE-NOT-FOUND")
     return _code(office, rows[0])

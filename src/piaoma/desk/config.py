@@ -27,9 +27,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = "客服热线由本平台运营者公布"
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
-    synchronous: str = (
-        "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
-    )
+    synchronous: str = "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
 
     @property
     def data_folder(self) -> Path:

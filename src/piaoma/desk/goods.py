@@ -67,9 +67,7 @@ async def list_goods(office: Office, merchant_id: int) -> list[Goods]:
     return [_goods(row) for row in rows]
 
 
-async def save_goods(
-    office: Office, merchant: Merchant, form: GoodsForm, goods_id: int | None = None
-) -> Goods:
+async def save_goods(office: Office, merchant: Merchant, form: GoodsForm, goods_id: int | None = None) -> Goods:
     """Add an item, or change one. The same rules as for a line decide. Raises ``Refused``, GOODS-NOT-FOUND."""
     refuse_all(_faults(office, merchant, form))
     now_ms = milliseconds(office.now())
@@ -97,9 +95,7 @@ async def save_goods(
 def _faults(office: Office, merchant: Merchant, form: GoodsForm) -> list[Refusal]:
     """What the rules would say of a line with this item, with the field names of the form."""
     amount = Decimal("1.00") if form.price is None else form.price
-    one = Line(
-        form.name, form.code, form.rate, amount, spec=form.spec, zero=form.zero, preference=form.preference
-    )
+    one = Line(form.name, form.code, form.rate, amount, spec=form.spec, zero=form.zero, preference=form.preference)
     draft = Draft(InvoiceKind.GENERAL, merchant.seller, Buyer("个人", natural_person=True), (one,))
     faults = line_rules.check(one, 0, draft, office.now().date(), office.catalogue)
     return [

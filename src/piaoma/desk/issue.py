@@ -121,9 +121,7 @@ async def _provide(office: Office, request: IssueRequest, what: str) -> None:
     async with office.provisioning.setdefault(merchant_id, asyncio.Lock()):
         if what == "quota":
             month = month_of(request.issued_at)
-            await set_quota(
-                office.database, merchant_id, month, await office.channel.get_quota(taxpayer_id, month)
-            )
+            await set_quota(office.database, merchant_id, month, await office.channel.get_quota(taxpayer_id, month))
             return
         year = f"{request.issued_at:%y}"
         if await numbers_left(office.database, merchant_id, year) == 0:

@@ -102,9 +102,7 @@ async def change_profile(office: Office, merchant_id: int, profile: Profile) -> 
     """Change the profile. Raises ``Refused`` with every fault at its field."""
     faults = []
     for field, length_max in _LIMITS.items():
-        faults += text.check(
-            getattr(profile, field), field, length_max, required=field in ("shop_name", "drawer")
-        )
+        faults += text.check(getattr(profile, field), field, length_max, required=field in ("shop_name", "drawer"))
     refuse_all(faults)
     async with office.database.write() as transaction:
         await transaction.execute(

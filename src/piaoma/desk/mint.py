@@ -52,9 +52,7 @@ def preview(office: Office, merchant: Merchant, offer: Offer) -> tuple[Draft, tu
     if offer.buyer is None:
         # Faults of the stand-in are the customer's to mend, on his page.
         faults = [
-            fault
-            for fault in faults
-            if not fault.field.startswith("buyer") and fault.cause != "SPECIAL-NATURAL-PERSON"
+            fault for fault in faults if not fault.field.startswith("buyer") and fault.cause != "SPECIAL-NATURAL-PERSON"
         ]
     refuse_all(faults)
     return draft, *totals.price(draft, today, office.catalogue)
@@ -72,7 +70,7 @@ async def mint(
         raise refuse("CODE-VALIDITY", "days")
     if merchant.state != "active":
         raise refuse("MERCHANT-SUSPENDED")
-    _, lines, sums = preview(office, merchant, offer)
+    _, _, sums = preview(office, merchant, offer)
     left = (await quota(office, merchant)).left
     if sums.amount > left:
         raise refuse("QUOTA-EXCEEDED", "amount", left=format_yuan(left), month=f"{office.now():%Y-%m}")

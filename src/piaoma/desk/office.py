@@ -65,9 +65,7 @@ class Office:
 
     def seal(self, request: IssueRequest, number: str) -> Sealed:
         """The signed original of a request under a number. Called in threads."""
-        invoice = invoice_of(
-            request.draft, request.lines, request.totals, number, request.issued_at, request.bureau
-        )
+        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
         original = sign_original(invoice, self.signer)
         return Sealed(original, hashlib.sha256(original).hexdigest())
 
@@ -113,9 +111,7 @@ async def open_office(
         keyring = open_or_create(folder / "keys" / "sandbox", now())
         database = await open_database(config.database_url, synchronous=config.synchronous)
         books = resources.files(piaoma.channels) / "migrations"
-        ledger = await open_database(
-            config.authority_url, schema="piaoma_authority", wanted=migrations(books)
-        )
+        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
         authority = SandboxAuthority(ledger, FileSigner(keyring), now)
         office = Office(config, database, authority, keyring, now)
         try:

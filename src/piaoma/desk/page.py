@@ -27,9 +27,7 @@ def cut(found: list[Item], length: int, key: Callable[[Item], tuple[int, int]]) 
     """A page from one row more than it holds."""
     if len(found) <= length:
         return Page(tuple(found))
-    return Page(
-        tuple(found[:length]), base64.urlsafe_b64encode(json.dumps(key(found[length - 1])).encode()).decode()
-    )
+    return Page(tuple(found[:length]), base64.urlsafe_b64encode(json.dumps(key(found[length - 1])).encode()).decode())
 
 
 def resume(cursor: str) -> tuple[int, int]:

@@ -83,9 +83,7 @@ async def _pursue(office: Office, intent: Intent) -> Outcome:
 
 
 async def _call(office: Office, request: IssueRequest) -> Outcome:
-    remote = RemoteRequest(
-        serial_of(request), request.draft, request.lines, request.totals, request.issued_at
-    )
+    remote = RemoteRequest(serial_of(request), request.draft, request.lines, request.totals, request.issued_at)
     try:
         answer = await office.channel.issue_blue(remote)
     except Unavailable:

@@ -114,7 +114,7 @@ async def original(office: Office, merchant_id: int, number: str) -> bytes:
 
 async def search_invoices(office: Office, merchant_id: int, wanted: InvoiceFilter, cursor: str = "") -> Found:
     """Invoices of a merchant that fit, newest first, fifty a page, with count and sum over all."""
-    where, values = _conditions(office, merchant_id, wanted)
+    where, values = _conditions(merchant_id, wanted)
     totals = await office.database.read(
         f"SELECT count(*), coalesce(sum(total_fen), 0) FROM invoices WHERE {where}",  # noqa: S608
         *values,
@@ -132,10 +132,10 @@ async def search_invoices(office: Office, merchant_id: int, wanted: InvoiceFilte
     return Found(page, totals[0][0], from_fen(int(totals[0][1])))
 
 
-def _conditions(office: Office, merchant_id: int, wanted: InvoiceFilter) -> tuple[str, list[object]]:
+def _conditions(merchant_id: int, wanted: InvoiceFilter) -> tuple[str, list[object]]:
     """The WHERE clause and its values; what a person typed is only ever a value."""
-    conditions, values = ["merchant_id = $1"], [merchant_id]
-    parts: list[object] = list(values)
+    conditions = ["merchant_id = $1"]
+    parts: list[object] = [merchant_id]
 
     def add(condition: str, value: object) -> None:
         parts.append(value)

@@ -81,9 +81,7 @@ def title_faults(found: Scan, buyer: Buyer) -> list[Refusal]:
     return rules.parties.check_buyer(buyer, found.code.kind)
 
 
-async def confirm(
-    office: Office, token: str, holder: str, buyer: Buyer, *, issue_key: str, email: str = ""
-) -> Outcome:
+async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issue_key: str, email: str = "") -> Outcome:
     """Confirm a code with a title (确认开票). A title that the merchant filled in is taken whatever is sent.
 
     Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
@@ -115,8 +113,6 @@ def pickup_code(office: Office, merchant_id: int, code_id: int) -> str:
 def unlock(office: Office, token: str, pickup: str) -> None:
     """Check a pick-up code. Raises ``Refused`` CODE-PICKUP-WRONG. Whoever calls limits the rate."""
     merchant_id, code_id = unseal(office.token_keys, token)
-    typed = (
-        pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
-    )
+    typed = pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
     if not hmac.compare_digest(typed.encode(), pickup_code(office, merchant_id, code_id).encode()):
         raise refuse("CODE-PICKUP-WRONG", "pickup")

@@ -150,9 +150,7 @@ def _red_remark(invoice: IssuedInvoice) -> str:
     """A red invoice names what it corrects (einvoice.md §1 [L])."""
     if invoice.red is None or not invoice.red.blue_number or invoice.red.blue_number in invoice.remark:
         return invoice.remark
-    names = (
-        f"被红冲蓝字数电票号码：{invoice.red.blue_number} 红字发票信息确认单编号：{invoice.red.form_number}"
-    )
+    names = f"被红冲蓝字数电票号码：{invoice.red.blue_number} 红字发票信息确认单编号：{invoice.red.form_number}"
     return f"{names} {invoice.remark}".strip()
 
 

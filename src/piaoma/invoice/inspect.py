@@ -20,7 +20,39 @@ TAX_TOLERANCE_SUM = Decimal("1.27")  # yuan [L]
 PRODUCT_TOLERANCE = Decimal("0.01")  # yuan [L]
 
 PROVINCES = frozenset(
-    ["11", "12", "13", "14", "15", "21", "22", "23", "31", "32", "33", "34", "35", "36", "37", "41", "42", "43", "44", "45", "46", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65"]
+    [
+        "11",
+        "12",
+        "13",
+        "14",
+        "15",
+        "21",
+        "22",
+        "23",
+        "31",
+        "32",
+        "33",
+        "34",
+        "35",
+        "36",
+        "37",
+        "41",
+        "42",
+        "43",
+        "44",
+        "45",
+        "46",
+        "50",
+        "51",
+        "52",
+        "53",
+        "54",
+        "61",
+        "62",
+        "63",
+        "64",
+        "65",
+    ]
 )
 _NUMBER = re.compile(r"\d{20}")
 
@@ -61,9 +93,7 @@ def _lines(invoice: IssuedInvoice) -> list[Refusal]:
     found = []
     drift = Decimal(0)
     # Under 差额征税 the tax is due on a part of the amount only, which the lines do not show.
-    difference = invoice.remark.startswith("差额征税") or any(
-        name == "差额征税" for name, _ in invoice.additional
-    )
+    difference = invoice.remark.startswith("差额征税") or any(name == "差额征税" for name, _ in invoice.additional)
     for place, line in enumerate(invoice.lines):
         path = f"lines[{place}]"
         if line.amount + line.tax != line.inclusive:
@@ -72,9 +102,7 @@ def _lines(invoice: IssuedInvoice) -> list[Refusal]:
         gap = abs(expected - line.tax)
         drift += gap
         if gap > TAX_TOLERANCE_LINE and not difference:
-            found.append(
-                Refusal("INSPECT-LINE-TAX", path, {"have": f"{line.tax:.2f}", "sum": f"{expected:.2f}"})
-            )
+            found.append(Refusal("INSPECT-LINE-TAX", path, {"have": f"{line.tax:.2f}", "sum": f"{expected:.2f}"}))
         if line.quantity is not None and line.unit_price is not None:
             product = line.quantity * line.unit_price
             if abs(product - line.amount) > PRODUCT_TOLERANCE:

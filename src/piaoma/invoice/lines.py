@@ -56,9 +56,7 @@ def split(amount: Decimal, rate: Decimal, pricing: Pricing) -> tuple[Decimal, De
     return amount, tax, amount + tax
 
 
-def split_difference(
-    inclusive: Decimal, deduction: Decimal, rate: Decimal
-) -> tuple[Decimal, Decimal, Decimal]:
+def split_difference(inclusive: Decimal, deduction: Decimal, rate: Decimal) -> tuple[Decimal, Decimal, Decimal]:
     """(exclusive, tax, inclusive) under 差额征税: the tax is due on what the deduction leaves."""
     taxed = inclusive - deduction
     tax = taxed - round_fen(_WIDE.divide(taxed, _ONE + rate))

@@ -85,8 +85,7 @@ def assemble(composed: bytes, signature: bytes, certificates: Sequence[bytes]) -
     """The whole file from what was signed, the signature (DER) and the certificates (DER, signer first)."""
     cut = composed.rindex(_TIME_OPEN)
     chain = b"".join(
-        b"<X509Certificate>" + base64.b64encode(certificate) + b"</X509Certificate>"
-        for certificate in certificates
+        b"<X509Certificate>" + base64.b64encode(certificate) + b"</X509Certificate>" for certificate in certificates
     )
     return b"".join(
         (
@@ -111,9 +110,7 @@ def signed_bytes(original: bytes) -> bytes:
     and read from another. Raises ``Refused`` ORIGINAL-LAYOUT for any other file.
     """
     body, found, rest = original.partition(_SIGNATURE_OPEN)
-    if not (
-        found and body.startswith(_HEAD) and rest.endswith(_SIGNATURE_CLOSE) and _SIGNATURE_OPEN not in rest
-    ):
+    if not (found and body.startswith(_HEAD) and rest.endswith(_SIGNATURE_CLOSE) and _SIGNATURE_OPEN not in rest):
         raise refuse("ORIGINAL-LAYOUT")
     match = _SIGNATURE.fullmatch(rest.removesuffix(_SIGNATURE_CLOSE))
     if match is None:
@@ -230,9 +227,7 @@ def _additional(invoice: IssuedInvoice) -> str:
 def _line_marks(lines: Sequence[PricedLine]) -> list[tuple[str, str]]:
     """Preference marks and zero kinds as ``place=mark`` lists, only where a line has one."""
     marks = []
-    preferences = ",".join(
-        f"{place}={line.preference}" for place, line in enumerate(lines, 1) if line.preference
-    )
+    preferences = ",".join(f"{place}={line.preference}" for place, line in enumerate(lines, 1) if line.preference)
     if preferences:
         marks.append((EXTRA_PREFERENCES, preferences))
     zeros = ",".join(f"{place}={line.zero.value}" for place, line in enumerate(lines, 1) if line.zero)

@@ -10,6 +10,7 @@ import base64
 import binascii
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from lxml import etree
@@ -85,9 +86,7 @@ def is_canonical(data: bytes) -> bool:
         return False
     if invoice.signature is None or invoice.signed_at is None:
         return False
-    rewritten = original.assemble(
-        original.compose(invoice), invoice.signature.value, invoice.signature.key_info
-    )
+    rewritten = original.assemble(original.compose(invoice), invoice.signature.value, invoice.signature.key_info)
     return rewritten == data
 
 
@@ -107,7 +106,8 @@ def _parse(data: bytes) -> etree._Element:
         root = etree.fromstring(data.removeprefix(_BOM), parser)
     except (etree.XMLSyntaxError, ValueError):
         raise refuse("ORIGINAL-NOT-XML") from None
-    if root.getroottree().docinfo.doctype:
+    information: Any = root.getroottree().docinfo
+    if information.doctype:
         raise refuse("ORIGINAL-DTD")
     depth = nodes = 0
     for event, _ in etree.iterwalk(root, events=("start", "end")):
@@ -146,11 +146,7 @@ def _number(text: str, name: str) -> Decimal:
         value = Decimal(text.strip().replace(",", ""))
     except InvalidOperation:
         raise refuse("ORIGINAL-FIGURE", name, have=text[:40]) from None
-    if (
-        not value.is_finite()
-        or len(text) > FIGURE_CHARACTERS_MAX
-        or abs(value.adjusted()) > FIGURE_CHARACTERS_MAX
-    ):
+    if not value.is_finite() or len(text) > FIGURE_CHARACTERS_MAX or abs(value.adjusted()) > FIGURE_CHARACTERS_MAX:
         raise refuse("ORIGINAL-FIGURE", name, have=text[:40])
     return value
 
@@ -213,19 +209,13 @@ def _buyer(element: etree._Element | None, labels: etree._Element | None) -> Buy
 
 def _lines(content: etree._Element | None, own: dict[str, str]) -> tuple[PricedLine, ...]:
     assert content is not None
-    items = [
-        child
-        for child in content
-        if isinstance(child.tag, str) and child.tag.lower() == "issuiteminformation"
-    ]
+    items = [child for child in content if isinstance(child.tag, str) and child.tag.lower() == "issuiteminformation"]
     if not items:
         raise refuse("ORIGINAL-ELEMENT-MISSING", "IssuItemInformation", name="IssuItemInformation")
     if len(items) > LINES_MAX:
         raise refuse("ORIGINAL-TOO-LARGE", have=len(items), max=LINES_MAX)
     preferences, zeros = _marks(own, original.EXTRA_PREFERENCES), _marks(own, original.EXTRA_ZERO_KINDS)
-    lines = [
-        _line(item, preferences.get(place, ""), zeros.get(place, "")) for place, item in enumerate(items, 1)
-    ]
+    lines = [_line(item, preferences.get(place, ""), zeros.get(place, "")) for place, item in enumerate(items, 1)]
     return tuple(_with_discounts(lines))
 
 

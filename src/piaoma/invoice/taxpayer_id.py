@@ -56,11 +56,7 @@ def check(taxpayer_id: str, field: str, *, natural_person: bool = False) -> Refu
 
 def is_credit_code(text: str) -> bool:
     """Whether 18 characters are a 统一社会信用代码 whose check character holds."""
-    return (
-        len(text) == 18
-        and all(letter in _VALUE for letter in text)
-        and check_character(text[:17]) == text[17]
-    )
+    return len(text) == 18 and all(letter in _VALUE for letter in text) and check_character(text[:17]) == text[17]
 
 
 def is_id_card(text: str) -> bool:

@@ -31,17 +31,13 @@ _LABELS: tuple[tuple[str, str], ...] = (
     ("account", r"(?:公司|单位|银行|开户|对公|基本户)*(?:账号|帐号|账户|帐户|银行卡号|卡号)(?:号码)?"),
 )
 _FIELD = re.compile(
-    r"(?:^|(?<=[\s,;、|。]))(?:\d{1,2}[.、)]\s*)?(?:"
-    + "|".join(f"(?P<{name}>{form})" for name, form in _LABELS)
-    + r")"
+    r"(?:^|(?<=[\s,;、|。]))(?:\d{1,2}[.、)]\s*)?(?:" + "|".join(f"(?P<{name}>{form})" for name, form in _LABELS) + r")"
     r"\s*(?:\((?:必填|选填|盖章)\))?\s*[::]\s*",
     re.MULTILINE,
 )
 _LABEL_ALONE = re.compile("|".join(f"(?P<{name}>{form})" for name, form in _LABELS) + r"\s*[::]?")
 _ID = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{15,20}(?![0-9A-Z])")
-_PHONE = re.compile(
-    r"(?<!\d)(?:\(?0\d{2,3}\)?[-\s]?\d{7,8}(?:-\d{1,5})?|1[3-9]\d{9}|400-?\d{3}-?\d{4})(?!\d)"
-)
+_PHONE = re.compile(r"(?<!\d)(?:\(?0\d{2,3}\)?[-\s]?\d{7,8}(?:-\d{1,5})?|1[3-9]\d{9}|400-?\d{3}-?\d{4})(?!\d)")
 _ACCOUNT = re.compile(r"(?<!\d)\d[\d\s-]{7,33}\d(?!\d)")
 _COMPANY = re.compile(
     r"(?:公司|中心|学校|大学|医院|事务所|工作室|商行|商店|经营部|合作社|协会|委员会|政府|局|厂|店|馆|院|部|社|集团)(?:\([^)]*\))?$"
@@ -97,7 +93,7 @@ def split_bank_account(text: str) -> tuple[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Half-width letters and punctuation, one kind of line end; brackets of Chinese names stay full-width at the end."""
+    """Half-width letters and punctuation, and one kind of line end."""
     folded = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     return "\n".join(line.strip() for line in folded.split("\n"))
 

@@ -19,6 +19,7 @@ from .writer import BatchWriter, Overloaded, Sealed
 __all__ = [
     "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
     "Missing", "NumberBlock", "Outcome", "Overloaded", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "find_intent", "keep_waiting", "migrate", "migrations",
+    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "find_intent", "keep_waiting", "migrate",
+    "migrations",
     "milliseconds", "month_of", "numbers_left", "open_database", "set_quota", "settle_issued", "settle_refused",
 ]  # fmt: skip

@@ -176,9 +176,7 @@ async def _by_statements(database: Database, invariant: Invariant) -> Finding:
     return Finding(invariant.name, invariant.holds, len(broken), tuple(broken[:FINDINGS_MAX]))
 
 
-async def _by_originals(
-    database: Database, verify: VerifyOriginal, progress: Callable[[int], None]
-) -> list[Finding]:
+async def _by_originals(database: Database, verify: VerifyOriginal, progress: Callable[[int], None]) -> list[Finding]:
     signature: list[str] = []
     content: list[str] = []
     last: tuple[int, str] = (-1, "")

@@ -52,9 +52,7 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
             version, _, name = file.name.removesuffix(".sql").partition("_")
             found.append(Migration(int(version), name, file.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.version)
-    assert [migration.version for migration in found] == list(range(1, len(found) + 1)), (
-        "a migration is missing"
-    )
+    assert [migration.version for migration in found] == list(range(1, len(found) + 1)), "a migration is missing"
     return found
 
 
@@ -69,9 +67,7 @@ async def migrate(database: Database, wanted: list[Migration]) -> list[int]:
     known = {migration.version: migration for migration in wanted}
     for version, checksum in sorted(applied.items()):
         if version not in known:
-            raise SchemaMismatch(
-                f"the store has migration {version}, which this version of Piaoma does not know"
-            )
+            raise SchemaMismatch(f"the store has migration {version}, which this version of Piaoma does not know")
         if known[version].checksum != checksum:
             raise SchemaMismatch(f"migration {version} was changed after it had been applied")
     fresh = [migration for migration in wanted if migration.version not in applied]

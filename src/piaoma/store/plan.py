@@ -115,9 +115,7 @@ def _decide_one(request: IssueRequest, state: State) -> Decision:
         return Missing("quota")
     amount_fen = to_fen(request.totals.amount)
     if amount_fen > quota.left_fen:
-        return _refused(
-            Refusal("QUOTA-EXCEEDED", "", {"left": format_yuan(from_fen(quota.left_fen)), "month": month})
-        )
+        return _refused(Refusal("QUOTA-EXCEEDED", "", {"left": format_yuan(from_fen(quota.left_fen)), "month": month}))
 
     number = None
     if not request.remote:
@@ -194,9 +192,7 @@ def _take(request: IssueRequest, state: State, quota: QuotaRow, amount_fen: int,
     else:
         quota.issued_fen += amount_fen
     assert quota.issued_fen + quota.reserved_fen <= quota.limit_fen, "quota overspent"
-    state.issues[(request.merchant_id, request.issue_key)] = IssueRow(
-        request.request_digest, standing, number, ()
-    )
+    state.issues[(request.merchant_id, request.issue_key)] = IssueRow(request.request_digest, standing, number, ())
     if request.code_id is not None:
         code = state.codes[(request.merchant_id, request.code_id)]
         assert code.issue_key is None, "a code was claimed twice"

@@ -17,7 +17,9 @@ DIALECT = Dialect(
     name="postgres",
     for_update="FOR UPDATE",
     int_list="SELECT value::bigint FROM jsonb_array_elements_text({0}::jsonb) AS item(value)",
-    int_int_list="SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM jsonb_array_elements({0}::jsonb) AS item(value)",
+    int_int_list=(
+        "SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM jsonb_array_elements({0}::jsonb) AS item(value)"
+    ),
     int_text_list="SELECT (value ->> 0)::bigint, value ->> 1 FROM jsonb_array_elements({0}::jsonb) AS item(value)",
 )
 

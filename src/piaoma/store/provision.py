@@ -38,9 +38,7 @@ WHERE merchant_id = $1 AND prefix LIKE $2
 async def add_block(database: Database, merchant_id: int, block: NumberBlock, now: datetime) -> None:
     """Record a block that the channel gave. Told twice, it stands once."""
     async with database.write() as transaction:
-        await transaction.execute(
-            _ADD_BLOCK, merchant_id, block.prefix, block.first, block.last, milliseconds(now)
-        )
+        await transaction.execute(_ADD_BLOCK, merchant_id, block.prefix, block.first, block.last, milliseconds(now))
 
 
 async def set_quota(database: Database, merchant_id: int, month: str, limit_fen: int) -> None:

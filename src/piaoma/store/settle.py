@@ -40,14 +40,10 @@ ORDER BY next_query_at_ms LIMIT $2
 async def due_intents(database: Database, now: datetime) -> list[Intent]:
     """The intents that the channel must be called or asked about now."""
     rows = await database.read(_DUE, milliseconds(now), DUE_MAX)
-    return [
-        Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows
-    ]
+    return [Intent(msgspec.json.decode(row[0], type=IssueRequest), IssueState(row[1]), row[2]) for row in rows]
 
 
-async def find_intent(
-    database: Database, serial: str, serial_of: Callable[[IssueRequest], str]
-) -> IssueRequest | None:
+async def find_intent(database: Database, serial: str, serial_of: Callable[[IssueRequest], str]) -> IssueRequest | None:
     """The open intent of a serial, when an answer comes by itself. Open intents are few, so they are looked through."""
     rows = await database.read("SELECT request FROM issues WHERE state IN ('submitted', 'unknown')")
     for row in rows:
@@ -91,9 +87,7 @@ UPDATE codes SET state = $4, changed_at_ms = $5 WHERE merchant_id = $1 AND code_
 """
 
 
-async def settle_issued(
-    database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime
-) -> bool:
+async def settle_issued(database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime) -> bool:
     """Record that the channel issued. False when somebody recorded an outcome before; then nothing was changed."""
     async with database.write() as transaction:
         row = await _lock(transaction, database, request)
@@ -119,9 +113,7 @@ async def settle_issued(
     return True
 
 
-async def settle_refused(
-    database: Database, request: IssueRequest, refusals: Sequence[Refusal], now: datetime
-) -> bool:
+async def settle_refused(database: Database, request: IssueRequest, refusals: Sequence[Refusal], now: datetime) -> bool:
     """Record that the channel refused: the quota is given back and the code is free. False as above."""
     told = msgspec.json.encode(list(refusals)).decode()
     async with database.write() as transaction:
@@ -172,7 +164,5 @@ async def _lock(transaction: Transaction, database: Database, request: IssueRequ
     if not month:
         return None
     await transaction.fetch(_LOCK_QUOTA.format(for_update=for_update), request.merchant_id, month[0][0])
-    rows = await transaction.fetch(
-        _LOCK.format(for_update=for_update), request.merchant_id, request.issue_key
-    )
+    rows = await transaction.fetch(_LOCK.format(for_update=for_update), request.merchant_id, request.issue_key)
     return rows[0] if rows else None

@@ -60,9 +60,7 @@ class BatchWriter:
     def __init__(self, database: Database, seal: Sealer) -> None:
         self._database = database
         self._seal = seal
-        self._queue: asyncio.Queue[tuple[IssueRequest, asyncio.Future[Outcome | Missing]]] = asyncio.Queue(
-            QUEUE_MAX
-        )
+        self._queue: asyncio.Queue[tuple[IssueRequest, asyncio.Future[Outcome | Missing]]] = asyncio.Queue(QUEUE_MAX)
         self._threads = ThreadPoolExecutor(SEALING_THREADS, thread_name_prefix="seal")
         self._task: asyncio.Task[None] | None = None
 
@@ -141,9 +139,7 @@ class BatchWriter:
         loop = asyncio.get_running_loop()
         share = -(-len(taken) // SEALING_THREADS) or 1
         parts = [taken[start : start + share] for start in range(0, len(taken), share)]
-        done = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._seal_part, part) for part in parts)
-        )
+        done = await asyncio.gather(*(loop.run_in_executor(self._threads, self._seal_part, part) for part in parts))
         return {key: sealed for part in done for key, sealed in part}
 
     def _seal_part(self, part: list[Taken]) -> list[tuple[tuple[int, str], Sealed]]:
@@ -209,9 +205,7 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     for row in await fetch(_LOAD_CODES, code_keys):
         state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])
     issue_keys: set[object] = {(request.merchant_id, request.issue_key) for request in requests}
-    issue_keys |= {
-        (key[0], code.issue_key) for key, code in state.codes.items() if code.issue_key is not None
-    }
+    issue_keys |= {(key[0], code.issue_key) for key, code in state.codes.items() if code.issue_key is not None}
     for row in await fetch(_LOAD_ISSUES, issue_keys):
         refusal = tuple(msgspec.json.decode(row[5], type=tuple[Refusal, ...])) if row[5] else ()
         state.issues[(row[0], row[1])] = IssueRow(row[2], IssueState(row[3]), row[4], refusal)
@@ -337,7 +331,5 @@ def job_values(request: IssueRequest, number: str) -> list[tuple[object, ...]]:
         (request.merchant_id, f"{number}:report", "report", number, "", *reported, now_ms)
     ]
     if request.email:
-        jobs.append(
-            (request.merchant_id, f"{number}:mail:0", "mail", number, request.email, "waiting", None, now_ms)
-        )
+        jobs.append((request.merchant_id, f"{number}:mail:0", "mail", number, request.email, "waiting", None, now_ms))
     return jobs

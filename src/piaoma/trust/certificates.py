@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _certify(
     *,
     authority: bool,
 ) -> bytes:
-    """A certificate, DER, for a key, by an issuer. Valid from an hour ago, so that a clock a little behind is no fault."""
+    """A certificate, DER, for a key, by an issuer; valid from an hour ago, so that a slow clock is no fault."""
     usage = {"key_cert_sign", "crl_sign"} if authority else {"digital_signature", "non_repudiation"}
     start = (now - timedelta(hours=1)).replace(microsecond=0)
     body = x509.TbsCertificate(
@@ -173,7 +174,7 @@ def _verified(chain: tuple[bytes, ...], roots: tuple[bytes, ...]) -> tuple[bool,
     links = [_load(certificate) for certificate in chain]
     if "digital_signature" not in _usage(links[0]):
         raise ChainFault("the signer's certificate is not for signing")
-    for below, above in zip(links, links[1:], strict=False):
+    for below, above in pairwise(links):
         _check_link(below, above)
     trusted = False
     for root, top in ((root, _load(root)) for root in roots):
@@ -210,10 +211,7 @@ def _check_link(below: Any, above: Any) -> None:
         raise ChainFault("the issuer's name does not match")
     # The outer algorithm is not signed itself, so it must repeat the one that is (RFC 5280 §4.1.1.2).
     stated = below["signature_algorithm"]
-    if (
-        stated["algorithm"].dotted != SM2_WITH_SM3
-        or stated.dump() != below["tbs_certificate"]["signature"].dump()
-    ):
+    if stated["algorithm"].dotted != SM2_WITH_SM3 or stated.dump() != below["tbs_certificate"]["signature"].dump():
         raise ChainFault("a certificate's signature algorithm is not SM2 with SM3")
     try:
         key = PublicKey(above.public_key.dump())

@@ -70,9 +70,7 @@ def _session_secret(request: Request) -> str:
     return request.cookies.get(cookies.SESSION, "")
 
 
-def _show(
-    request: Request, session: accounts.Session, template: str, status: int = 200, /, **view: object
-) -> Response:
+def _show(request: Request, session: accounts.Session, template: str, status: int = 200, /, **view: object) -> Response:
     return render(request, f"console/{template}", status, session=session, csrf=request.state.csrf, **view)
 
 
@@ -129,9 +127,7 @@ async def log_in(request: Request) -> Response:
 def _safe_next(wanted: str | None) -> str:
     """Only a page of our own console may follow."""
     plain = wanted or ""
-    return (
-        plain if plain.startswith("/console") and not any(mark in plain for mark in "\\:\r\n") else "/console"
-    )
+    return plain if plain.startswith("/console") and not any(mark in plain for mark in "\\:\r\n") else "/console"
 
 
 def _enter(request: Request, session: accounts.Session, address: str) -> Response:
@@ -191,9 +187,7 @@ async def new_code(request: Request, session: accounts.Session) -> Response:
         offer = await _offer(request, shop, form)
         if "preview" in form:
             draft, lines, totals = mint.preview(office, shop, offer)
-            return await _code_form(
-                request, session, shop, form, ticket=ticket_of_draft(draft, lines, totals)
-            )
+            return await _code_form(request, session, shop, form, ticket=ticket_of_draft(draft, lines, totals))
         days = form.get("days", "")
         made = await mint.mint(
             office, shop, offer, mint_key=form.get("mint_key", "")[:60] or secrets.token_urlsafe(12),
@@ -246,7 +240,7 @@ async def _offer(request: Request, shop: merchant.Merchant, form: dict[str, str]
     lines: list[Line] = []
     for row in range(1, LINES_SHOWN + 1):
         try:
-            line = _line(form, row, stock, shop, office.now().date())
+            line = _line(form, row, stock)
         except Refused as refused:
             faults += refused.refusals
         else:
@@ -262,9 +256,7 @@ async def _offer(request: Request, shop: merchant.Merchant, form: dict[str, str]
     return Offer(kind, tuple(lines), remark=form.get("remark", "").strip(), buyer=buyer)
 
 
-def _line(
-    form: dict[str, str], row: int, stock: dict[str, goods.Goods], shop: merchant.Merchant, on: date
-) -> Line | None:
+def _line(form: dict[str, str], row: int, stock: dict[str, goods.Goods]) -> Line | None:
     """One row of the form: an item of the list or a typed one, with an amount or a quantity and a price."""
     field = f"lines[{row - 1}]"
     item = stock.get(form.get(f"goods{row}", ""))
@@ -277,9 +269,7 @@ def _line(
     if item and item.price is not None and "amount" not in given and "price" not in given:
         given["price"] = item.price
         given.setdefault("quantity", Decimal(1))
-    amount, quantity, price = line_arithmetic.complete(
-        given.get("amount"), given.get("quantity"), given.get("price")
-    )
+    amount, quantity, price = line_arithmetic.complete(given.get("amount"), given.get("quantity"), given.get("price"))
     if amount is None:
         raise refuse("AMOUNT-EMPTY", f"{field}.amount")
     if quantity is None or price is None:
@@ -299,9 +289,7 @@ def _line(
         amount=amount,
         quantity=quantity,
         unit_price=price,
-        unit=(form.get(f"unit{row}", "").strip() or (item.unit if item else ""))
-        if quantity is not None
-        else "",
+        unit=(form.get(f"unit{row}", "").strip() or (item.unit if item else "")) if quantity is not None else "",
         spec=item.spec if item else "",
         zero=item.zero if item else (ZeroKind.ORDINARY if rate in ("0", "0.00") else ZeroKind.NOT_ZERO),
         preference=item.preference if item else "",
@@ -359,9 +347,7 @@ async def symbol(request: Request, session: accounts.Session) -> Response:
         raise refuse("DOCUMENT-KIND", have=request.path_params["kind"][:10])
     data = await asyncio.to_thread(made.symbol.png)
     name = f"{made.code_id}-{made.total}.png"
-    return Response(
-        data, media_type="image/png", headers={"content-disposition": f'inline; filename="{name}"'}
-    )
+    return Response(data, media_type="image/png", headers={"content-disposition": f'inline; filename="{name}"'})
 
 
 async def print_code(request: Request, session: accounts.Session) -> Response:
@@ -409,9 +395,7 @@ async def code_state(request: Request, session: accounts.Session) -> Response:
 
 async def list_codes(request: Request, session: accounts.Session) -> Response:
     """二维码: all of them, newest first."""
-    found = await codes.list_codes(
-        office_of(request), session.merchant_id, request.query_params.get("cursor", "")
-    )
+    found = await codes.list_codes(office_of(request), session.merchant_id, request.query_params.get("cursor", ""))
     return _show(request, session, "codes.html", found=found)
 
 
@@ -429,17 +413,11 @@ async def list_invoices(request: Request, session: accounts.Session) -> Response
             total_min=parse_amount(asked["min"], "min") if asked.get("min") else None,
             total_max=parse_amount(asked["max"], "max") if asked.get("max") else None,
         )
-        found = await records.search_invoices(
-            office_of(request), session.merchant_id, wanted, asked.get("cursor", "")
-        )
+        found = await records.search_invoices(office_of(request), session.merchant_id, wanted, asked.get("cursor", ""))
     except Refused as refused:
         errors = explained(request, refused.refusals)
-        found = await records.search_invoices(
-            office_of(request), session.merchant_id, records.InvoiceFilter()
-        )
-        return _show(
-            request, session, "invoices.html", 422, found=found, asked=asked, errors=errors, onward=""
-        )
+        found = await records.search_invoices(office_of(request), session.merchant_id, records.InvoiceFilter())
+        return _show(request, session, "invoices.html", 422, found=found, asked=asked, errors=errors, onward="")
     onward = "&".join(f"{key}={value}" for key, value in asked.items() if key != "cursor")
     return _show(request, session, "invoices.html", found=found, asked=asked, errors=[], onward=onward)
 
@@ -456,9 +434,7 @@ async def show_invoice(request: Request, session: accounts.Session) -> Response:
     return await _invoice_page(request, session)
 
 
-async def _invoice_page(
-    request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()
-) -> Response:
+async def _invoice_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, number = office_of(request), request.path_params["number"]
     found = await records.invoice(office, session.merchant_id, number)
     original = await records.original(office, session.merchant_id, number)
@@ -507,9 +483,7 @@ async def profile(request: Request, session: accounts.Session) -> Response:
     except Refused as refused:
         errors = explained(request, refused.refusals)
         status = status_of(refused.refusals)
-        return _show(
-            request, session, "profile.html", status, shop=shop, form=form, errors=errors, saved=False
-        )
+        return _show(request, session, "profile.html", status, shop=shop, form=form, errors=errors, saved=False)
     return RedirectResponse("/console/settings/profile?saved=1", 303)
 
 
@@ -522,9 +496,7 @@ async def stock(request: Request, session: accounts.Session) -> Response:
     if request.method == "POST":
         form = await _form(request)
         wanted_id = form.get("goods_id", "")
-        goods_id = (
-            int(wanted_id) if wanted_id.isascii() and wanted_id.isdigit() and len(wanted_id) < 15 else None
-        )
+        goods_id = int(wanted_id) if wanted_id.isascii() and wanted_id.isdigit() and len(wanted_id) < 15 else None
         try:
             if "remove" in form and goods_id is not None:
                 await goods.remove_goods(office, session.merchant_id, goods_id)

@@ -41,9 +41,7 @@ def _read(request: Request, name: str) -> object:
         return None
 
 
-def _write(
-    request: Request, response: Response, name: str, value: object, max_age: int = YEAR_SECONDS
-) -> None:
+def _write(request: Request, response: Response, name: str, value: object, max_age: int = YEAR_SECONDS) -> None:
     signed = _serializer(request, name).dumps(value)
     if len(signed) <= COOKIE_BYTES_MAX:
         response.set_cookie(
@@ -93,9 +91,7 @@ def keep_wallet(request: Request, response: Response, wallet: Wallet) -> None:
 
 def with_title(wallet: Wallet, title: Buyer) -> Wallet:
     """The wallet with a title in front."""
-    others = [
-        kept for kept in wallet.titles if (kept.name, kept.taxpayer_id) != (title.name, title.taxpayer_id)
-    ]
+    others = [kept for kept in wallet.titles if (kept.name, kept.taxpayer_id) != (title.name, title.taxpayer_id)]
     return Wallet([title, *others][:TITLES_MAX], wallet.email)
 
 
@@ -107,7 +103,5 @@ def granted(request: Request, token: str) -> bool:
 
 def keep_grant(request: Request, response: Response, token: str) -> None:
     grants = _read(request, GRANTS)
-    kept = (
-        [one for one in grants if isinstance(one, str) and one != token] if isinstance(grants, list) else []
-    )
+    kept = [one for one in grants if isinstance(one, str) and one != token] if isinstance(grants, list) else []
     _write(request, response, GRANTS, [token, *kept][:GRANTS_MAX])

@@ -92,9 +92,7 @@ async def static(request: Request) -> Response:
     if address != request.url.path:
         raise Refused(Refusal("PAGE-NOT-FOUND"))
     kind = _TYPES[name.rpartition(".")[2]]
-    return Response(
-        data, media_type=kind, headers={"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"}
-    )
+    return Response(data, media_type=kind, headers={"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"})
 
 
 async def icon(request: Request) -> Response:
@@ -111,9 +109,7 @@ async def healthy(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """The store answers."""
     await office_of(request).database.read("SELECT 1")
-    return JSONResponse(
-        {"status": "ready", "channel": (await office_of(request).channel.session_state()).value}
-    )
+    return JSONResponse({"status": "ready", "channel": (await office_of(request).channel.session_state()).value})
 
 
 routes = [

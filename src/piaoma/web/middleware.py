@@ -96,7 +96,7 @@ def shown_path(path: str) -> str:
 
 def same_origin(scope: Scope) -> bool:
     """Whether a form was sent from our own pages: the Origin, when a browser gives one, names this host."""
-    headers = dict(scope["headers"])
+    headers: dict[bytes, bytes] = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     if not origin or origin == "null":
         # Old webviews send none; the form's own token is what protects then.

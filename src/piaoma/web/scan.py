@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical
+from piaoma.delivery import masked
 from piaoma.desk import deliver, records
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
@@ -103,12 +105,8 @@ async def _page(
         return await _result_page(request, found, errors)
     if found.mine and found.state in WAITING_STATES:
         return _waiting_page(request, found)
-    status = (
-        status_of(errors)
-        if errors
-        else (410 if found.state in (CodeState.REVOKED, CodeState.EXPIRED) else 200)
-    )
-    view = {"scan": found, "errors": explained(request, errors), "token": found.code.token}
+    status = status_of(errors) if errors else (410 if found.state in (CodeState.REVOKED, CodeState.EXPIRED) else 200)
+    view: dict[str, Any] = {"scan": found, "errors": explained(request, errors), "token": found.code.token}
     return render(request, "scan/closed.html", status, **view)
 
 
@@ -135,7 +133,7 @@ def _offer_page(
         "typed": typed or Buyer(""),
         "confirmation": confirmation,
         "email": wallet.email,
-        "masked_email": deliver.masked(wallet.email) if wallet.email else "",
+        "masked_email": masked(wallet.email) if wallet.email else "",
         "errors": explained(request, errors or found.code.refusals),
         "failed": bool(found.code.refusals) and not errors,
         "special": found.code.kind.name == "SPECIAL",
@@ -155,7 +153,7 @@ def _waiting_page(request: Request, found: Scan) -> Response:
     turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
     waited = int((office_of(request).now() - found.code.state_since).total_seconds())
-    view = {"scan": found, "token": found.code.token, "turn": turn_number + 1, "waited": waited}
+    view: dict[str, Any] = {"scan": found, "token": found.code.token, "turn": turn_number + 1, "waited": waited}
     return render(request, "scan/waiting.html", refresh=refresh, **view)
 
 
@@ -213,8 +211,10 @@ def _typed_title(form: dict[str, str]) -> Buyer:
     number = taxpayer_id.normalise(form.get("taxpayer_id", ""))
     # 抬头 typed with letters that only look like digits are mended; the page shows the result before it is used.
     number = taxpayer_id.repair(number) or number
-    fields = {name: form.get(name, "").strip() for name in ("name", "address", "phone", "bank", "account")}
-    return Buyer(**fields, taxpayer_id=number)
+    name, address, phone, bank, account = (
+        form.get(field, "").strip() for field in ("name", "address", "phone", "bank", "account")
+    )
+    return Buyer(name, number, address, phone, bank, account)
 
 
 async def photo(request: Request) -> Response:
@@ -285,9 +285,7 @@ async def do_send(request: Request) -> Response:
         email = deliver.check_address(form.get("email", ""))
         suggestion = likely_address(email)
         if suggestion and "sure" not in form:
-            return RedirectResponse(
-                f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303
-            )
+            return RedirectResponse(f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303)
         _mails.spend(f"{token}{_address(request)}")
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
@@ -345,9 +343,7 @@ async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
     found, _ = await _scan(request)
     wallet = cookies.wallet_of(request)
-    buyer = found.code.offer.buyer or (
-        wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True)
-    )
+    buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
     draft = draft_of(found.code.offer, found.merchant, buyer)
     ticket = ticket_of_draft(draft, found.lines, found.totals)
     return render(request, "scan/preview.html", ticket=ticket, token=found.code.token)

@@ -84,9 +84,7 @@ def _figure(value: Decimal, field: str) -> list[Refusal]:
     written = f"{value:f}"
     decimals = written.partition(".")[2].rstrip("0")
     if len(decimals) > DECIMALS_MAX:
-        return [
-            Refusal("LINE-FIGURE-DECIMALS", field, {"have": str(len(decimals)), "max": str(DECIMALS_MAX)})
-        ]
+        return [Refusal("LINE-FIGURE-DECIMALS", field, {"have": str(len(decimals)), "max": str(DECIMALS_MAX)})]
     if len(written.partition(".")[0]) + (len(decimals) + 1 if decimals else 0) > CHARACTERS_MAX:
         return [Refusal("LINE-FIGURE-TOO-LONG", field, {"max": str(CHARACTERS_MAX)})]
     return []
@@ -104,9 +102,7 @@ def _rate(line: Line, path: str, draft: Draft, on: date) -> list[Refusal]:
     if line.preference:
         mark = rates.PREFERENCES.get(line.preference)
         if mark is None:
-            refusals.append(
-                Refusal("PREFERENCE-UNKNOWN", f"{path}.preference", {"have": line.preference[:8]})
-            )
+            refusals.append(Refusal("PREFERENCE-UNKNOWN", f"{path}.preference", {"have": line.preference[:8]}))
         elif mark[1] and line.rate not in mark[1]:
             values = {"mark": mark[0], "rate": shown}
             refusals.append(Refusal("PREFERENCE-RATE", f"{path}.preference", values))
@@ -141,13 +137,7 @@ def _code(line: Line, path: str, draft: Draft, on: date, catalogue: Catalogue) -
     if not entry.leaf:
         return [Refusal("LINE-CODE-SUMMARY", field, {"code": line.code})]
     general = not rates.is_small_scale(draft.seller.taxpayer_kind)
-    if (
-        general
-        and line.rate != 0
-        and line.rate in rates.GENERAL_RATES
-        and entry.rates
-        and line.rate not in entry.rates
-    ):
+    if general and line.rate != 0 and line.rate in rates.GENERAL_RATES and entry.rates and line.rate not in entry.rates:
         usual = "、".join(rates.printed(rate) for rate in entry.rates)
         values = {"rate": rates.printed(line.rate), "usual": usual, "name": entry.short_name}
         return [Refusal("LINE-RATE-FOR-CODE", f"{path}.rate", values)]

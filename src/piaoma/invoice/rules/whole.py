@@ -20,9 +20,7 @@ def check_shape(draft: Draft) -> list[Refusal]:
     if not draft.lines:
         refusals.append(Refusal("LINES-NONE", "lines"))
     if len(draft.lines) > LINES_MAX:
-        refusals.append(
-            Refusal("LINES-TOO-MANY", "lines", {"have": str(len(draft.lines)), "max": str(LINES_MAX)})
-        )
+        refusals.append(Refusal("LINES-TOO-MANY", "lines", {"have": str(len(draft.lines)), "max": str(LINES_MAX)}))
         return refusals
     if draft.difference is not None and len(draft.lines) != 1:
         refusals.append(Refusal("DIFFERENCE-ONE-LINE", "lines", {"have": str(len(draft.lines))}))
@@ -43,9 +41,7 @@ def check_sums(draft: Draft) -> list[Refusal]:
         values = {"have": str(draft.total_inclusive)[:40], "sum": format_yuan(inclusive)}
         refusals.append(Refusal("TOTAL-DISAGREES", "total_inclusive", values))
     if draft.words is not None and from_words(draft.words[:100]) != inclusive:
-        refusals.append(
-            Refusal("WORDS-DISAGREE", "words", {"have": draft.words[:100], "sum": format_yuan(inclusive)})
-        )
+        refusals.append(Refusal("WORDS-DISAGREE", "words", {"have": draft.words[:100], "sum": format_yuan(inclusive)}))
     return refusals
 
 
@@ -61,9 +57,7 @@ def _discounts(draft: Draft) -> list[Refusal]:
             elif (line.name, line.code, line.rate) != (previous.name, previous.code, previous.rate):
                 refusals.append(Refusal("DISCOUNT-DIFFERS", path))
             elif -line.amount > previous.amount:
-                refusals.append(
-                    Refusal("DISCOUNT-TOO-LARGE", f"{path}.amount", {"item": format_yuan(previous.amount)})
-                )
+                refusals.append(Refusal("DISCOUNT-TOO-LARGE", f"{path}.amount", {"item": format_yuan(previous.amount)}))
         elif previous is not None and previous.kind is LineKind.DISCOUNTED:
             refusals.append(Refusal("DISCOUNT-MISSING", f"lines[{place - 1}].kind"))
         previous = line

@@ -16,7 +16,8 @@ _TYPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?")
 
 def round_fen(value: Decimal) -> Decimal:
     """Round half up, away from zero, to two decimals (tax-rules.md, Amounts)."""
-    return value.quantize(FEN, ROUND_HALF_UP)
+    rounded = value.quantize(FEN, ROUND_HALF_UP)
+    return rounded or abs(rounded)  # a form has no minus before a zero
 
 
 def to_fen(yuan: Decimal) -> int:

@@ -24,7 +24,7 @@ _LABELS: tuple[tuple[str, str], ...] = (
         "id",
         r"(?:纳税人(?:识别)?号|纳税人识别码|纳税识别号|统一社会信用代码(?:/纳税人识别号)?|社会信用代码|信用代码|税务登记号|税号|识别号)(?:码)?",
     ),
-    ("name", r"(?:发票|开票|公司|企业|单位|购买方|购方|客户|个人)?(?:抬头|名称|全称)|购买方|单位|公司"),
+    ("name", r"(?:发票|开票|公司|企业|单位|购买方|购方|客户|个人)?(?:抬头|名称|全称)|购买方|单位|公司|请开|开票"),
     ("address", r"(?:注册|单位|公司|企业|办公|营业|开票|通讯)?(?:地址|住所)"),
     ("phone", r"(?:注册|单位|公司|企业|办公|联系|开票|固定)?(?:电话|手机)(?:号码|号)?"),
     ("bank", r"(?:基本|公司|单位)?开户(?:银)?行(?:名称)?|开户银行(?:名称)?|开户支行"),
@@ -94,7 +94,10 @@ def split_bank_account(text: str) -> tuple[str, str]:
 
 def _clean(text: str) -> str:
     """Half-width letters and punctuation, and one kind of line end."""
-    folded = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    folded = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n")
+    # A label and its value in two cells of a sheet; a label whose letters are spread to fill its column.
+    folded = re.sub(r"^([^\t\n:]{2,12})\t", r"\1:", folded, flags=re.MULTILINE).replace("\t", " ")
+    folded = re.sub(r"(?<![\u4e00-\u9fff])([名税地电账帐抬]) +([称号址话头])", r"\1\2", folded)
     return "\n".join(line.strip() for line in folded.split("\n"))
 
 

@@ -43,7 +43,7 @@ def check(draft: Draft, on: date, catalogue: Catalogue) -> list[Refusal]:
     faulty = len(refusals)
     for place, one in enumerate(draft.lines):
         refusals += line.check(one, place, draft, on, catalogue)
-    if len(refusals) == faulty:
+    if draft.lines and len(refusals) == faulty:
         # Sums mean something only when every line does.
         refusals += whole.check_sums(draft)
     return refusals

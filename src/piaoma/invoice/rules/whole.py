@@ -30,6 +30,8 @@ def check_shape(draft: Draft) -> list[Refusal]:
 def check_sums(draft: Draft) -> list[Refusal]:
     """What needs every line to be right on its own."""
     refusals = _discounts(draft)
+    if refusals:
+        return refusals
     inclusive = sum((split(line.amount, line.rate, draft.pricing)[2] for line in draft.lines), Decimal(0))
     if draft.difference is not None:
         refusals += _difference(draft.difference, inclusive)

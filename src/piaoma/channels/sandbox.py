@@ -67,8 +67,8 @@ class Switches(msgspec.Struct, frozen=True):
 
 
 _TAKE_SEQUENCE = """
-INSERT INTO authority_sequence (prefix, next_sequence) VALUES ($1, $2 + $3)
-ON CONFLICT (prefix) DO UPDATE SET next_sequence = authority_sequence.next_sequence + $3
+INSERT INTO authority_sequence (prefix, next_sequence) VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))
+ON CONFLICT (prefix) DO UPDATE SET next_sequence = authority_sequence.next_sequence + CAST($3 AS BIGINT)
 RETURNING next_sequence
 """
 _ADD_BLOCK = """

@@ -53,7 +53,7 @@ async def send(office: Office, merchant_id: int, number: str, address: str) -> D
             raise refuse("INVOICE-NOT-FOUND")
         mails = await transaction.fetch(
             "SELECT job_id, target, state FROM jobs WHERE merchant_id = $1 AND number = $2 AND kind = 'mail'"
-            " AND job_id > $2 AND job_id < $2 || ';'",
+            " AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';'",
             merchant_id, number,
         )  # fmt: skip
         waiting = [row[0] for row in mails if row[1] == address and row[2] == "waiting"]
@@ -75,7 +75,7 @@ async def deliveries(office: Office, merchant_id: int, number: str) -> list[Deli
     """Everything that was or will be done for an invoice."""
     rows = await office.database.read(
         "SELECT job_id, kind, number, target, state, attempts, next_at_ms, done_at_ms, last_error FROM jobs"
-        " WHERE merchant_id = $1 AND job_id > $2 AND job_id < $2 || ';' ORDER BY created_at_ms, job_id",
+        " WHERE merchant_id = $1 AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';' ORDER BY created_at_ms, job_id",
         merchant_id, number,
     )  # fmt: skip
     zone = office.now().tzinfo

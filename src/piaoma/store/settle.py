@@ -64,7 +64,7 @@ WHERE merchant_id = $1 AND issue_key = $2
 # A number that came with the answer is a block of one, used up: so every number of ours lies in a block.
 _BLOCK_OF_ONE = """
 INSERT INTO number_blocks (merchant_id, prefix, first_sequence, last_sequence, next_sequence, taken_at_ms)
-VALUES ($1, $2, $3, $3, $3 + 1, $4)
+VALUES ($1, $2, CAST($3 AS BIGINT), CAST($3 AS BIGINT), CAST($3 AS BIGINT) + 1, $4)
 """
 _CODE_ISSUED = """
 UPDATE codes SET state = 'issued', changed_at_ms = $4 WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3

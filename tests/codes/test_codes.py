@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from itertools import pairwise
 
 import pytest
 import segno
@@ -41,7 +42,7 @@ def test_a_guess_dies_before_the_database(guess: str) -> None:
 def test_neighbouring_codes_have_tokens_without_likeness() -> None:
     """One more in the number changes about half of the bits."""
     values = [token._number(token.seal(KEY, 1, code)) for code in range(200)]
-    distances = [(a ^ b).bit_count() for a, b in zip(values, values[1:], strict=False)]
+    distances = [(a ^ b).bit_count() for a, b in pairwise(values)]
     assert 40 < sum(distances) / len(distances) < 60
 
 
@@ -106,7 +107,9 @@ def test_the_printed_code_says_what_the_invoice_says() -> None:
     assert printed.crc16(b"123456789") == 0xFEE8
 
 
-TITLE = Buyer("武汉某某科技有限公司", "91110108690017781B", "武汉市测试路1号", "027-12345678", "测试银行", "1234567890123")
+TITLE = Buyer(
+    "武汉某某科技有限公司", "91110108690017781B", "武汉市测试路1号", "027-12345678", "测试银行", "1234567890123"
+)
 
 
 def photo(text: str, **changes: object) -> bytes:

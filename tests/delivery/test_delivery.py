@@ -1,4 +1,4 @@
-"""Delivery: at least once, under one id, visibly failed when it cannot be; a real SMTP server that fails half the time."""
+"""Delivery: at least once, under one id, visibly failed when it cannot be. The SMTP server fails half the time."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class FlakyServer:
         self.taken: list[EmailMessage] = []
         self.refuse_for_good = False
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
         if self.die.random() < 0.5:
             return "451 try again later"
         message = email.message_from_bytes(cast(bytes, envelope.content), policy=email.policy.default)
-        self.taken.append(cast(EmailMessage, message))
+        self.taken.append(message)
         return "250 OK"
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:
         if self.refuse_for_good:
             return "550 no such mailbox"
         envelope.rcpt_tos.append(address)
@@ -111,7 +111,8 @@ def test_an_address_that_does_not_exist_is_dead_with_a_reason_and_can_be_retried
         async def story(shop: Shop) -> None:
             number = await issued(shop, "nobody@example.cn")
             await work_until_quiet(shop)
-            mail = [job for job in await deliver.deliveries(shop.office, shop.id, number) if job.kind == "mail"][0]
+            jobs = await deliver.deliveries(shop.office, shop.id, number)
+            mail = next(job for job in jobs if job.kind == "mail")
             assert (mail.state, mail.attempts) == ("dead", 1)
             assert "550" in mail.last_error and "nobody" not in mail.last_error
             flaky.refuse_for_good = False

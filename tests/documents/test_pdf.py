@@ -29,7 +29,8 @@ def text_of(pdf: bytes) -> str:
 def with_lines(count: int) -> IssuedInvoice:
     invoice = example()
     lines = tuple(
-        msgspec.structs.replace(invoice.lines[0], name=f"*餐饮服务*第{number}号测试套餐") for number in range(1, count + 1)
+        msgspec.structs.replace(invoice.lines[0], name=f"*餐饮服务*第{number}号测试套餐")
+        for number in range(1, count + 1)
     )
     return msgspec.structs.replace(invoice, lines=lines, totals=totals.totals_of(lines))
 
@@ -42,7 +43,10 @@ def test_the_same_original_gives_the_same_bytes() -> None:
     data = file_of(example())
     here = render(data, "pdf")
     assert render(data, "pdf") == here
-    program = "import sys; from piaoma.documents.render import render; sys.stdout.buffer.write(render(sys.stdin.buffer.read(), 'pdf'))"
+    program = (
+        "import sys; from piaoma.documents.render import render;"
+        " sys.stdout.buffer.write(render(sys.stdin.buffer.read(), 'pdf'))"
+    )
     there = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True).stdout
     assert there == here
 
@@ -104,7 +108,9 @@ def test_the_printed_code_is_read_from_the_picture() -> None:
         assert found.crc_holds
 
 
-@pytest.mark.parametrize("name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻"])
+@pytest.mark.parametrize(
+    "name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻"]
+)
 def test_text_is_data_and_rare_characters_are_drawn(name: str) -> None:
     """Markup of the typesetter is printed as typed; rare characters have glyphs."""
     invoice = msgspec.structs.replace(example(), buyer=msgspec.structs.replace(example().buyer, name=name))

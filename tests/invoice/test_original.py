@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -23,7 +24,9 @@ from piaoma.invoice.rules import check
 
 AT = datetime(2026, 11, 24, 12, 31, 5, tzinfo=ZoneInfo("Asia/Shanghai"))
 TEXT = st.text(
-    alphabet=st.one_of(st.sampled_from("&'\"]龘䶮𠮷㼆 （）aZ09"), st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5)),
+    alphabet=st.one_of(
+        st.sampled_from("&'\"]龘䶮𠮷㼆 （）aZ09"), st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5)
+    ),
     max_size=20,
 ).map(str.strip)
 NAME = TEXT.filter(bool)
@@ -169,10 +172,8 @@ def test_a_hostile_file_is_refused_with_its_cause(data: bytes, cause: str) -> No
 def test_garbage_never_surprises(garbage: bytes, place: int) -> None:
     """Random bytes inside a file give a reading or a refusal."""
     data = file_of(example())
-    try:
+    with contextlib.suppress(Refused):
         read(data[:place] + garbage + data[place:])
-    except Refused:
-        pass
 
 
 def test_every_cause_has_all_its_texts() -> None:

@@ -12,7 +12,15 @@ import pytest
 from piaoma.invoice import rules
 from piaoma.invoice.classification import Classification, Entry, load
 from piaoma.invoice.draft import (
-    Deduction, Difference, DifferenceMode, Draft, InvoiceKind, Line, LineKind, Pricing, ZeroKind,
+    Deduction,
+    Difference,
+    DifferenceMode,
+    Draft,
+    InvoiceKind,
+    Line,
+    LineKind,
+    Pricing,
+    ZeroKind,
 )  # fmt: skip
 from piaoma.invoice.parties import Buyer, Seller, TaxpayerKind
 

@@ -16,7 +16,7 @@ from piaoma.desk.issue import issue
 from piaoma.desk.mint import draft_of
 from piaoma.desk.office import open_office
 from piaoma.invoice.refusal import Refused
-from piaoma.store import IssueState, Outcome, StoreLocked, audit, month_of, plan, writer
+from piaoma.store import IssueRequest, IssueState, Outcome, StoreLocked, audit, month_of, plan, writer
 from piaoma.trust import Verdict, verify_original
 from tests.conftest import COMPANY, PERSON, Shop, new_shop, with_shop
 
@@ -150,7 +150,7 @@ def test_a_refused_request_spoils_no_other(config: Config, monkeypatch: pytest.M
     async def story(shop: Shop) -> None:
         real = shop.office.writer._seal
 
-        def faulty(request: writer.IssueRequest, number: str) -> writer.Sealed:
+        def faulty(request: IssueRequest, number: str) -> writer.Sealed:
             if request.issue_key == "k7":
                 raise RuntimeError("a bug")
             return real(request, number)

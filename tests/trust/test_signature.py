@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from piaoma.trust import ChainFault, FileSigner, PrivateKey, PublicKey, Verdict, open_or_create, sign_original
-from piaoma.trust import verify_chain, verify_original
+from piaoma.trust import (
+    ChainFault,
+    FileSigner,
+    PrivateKey,
+    PublicKey,
+    Verdict,
+    open_or_create,
+    sign_original,
+    verify_chain,
+    verify_original,
+)
 from piaoma.trust.sm2 import sm3
 from tests.invoice.test_original import AT, example
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import io
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 
 import zxingcpp
@@ -82,7 +83,7 @@ def read_symbols(photo: bytes) -> list[str]:
     Raises ``Refused`` PHOTO-TOO-LARGE, PHOTO-FORMAT, or PHOTO-NO-CODE with the measured reason.
     """
     picture = _open(photo)
-    attempts = (
+    attempts: tuple[Callable[[], Image.Image], ...] = (
         lambda: picture,
         lambda: ImageOps.autocontrast(picture, cutoff=2),
         lambda: picture.filter(ImageFilter.UnsharpMask(3, 200)),

@@ -41,7 +41,7 @@ fix: .venv/dev
 
 pictures: .venv/dev
 	sh tests/need-chromium.sh
-	$(BIN)/python tests/journeys/pictures.py docs/pictures
+	$(BIN)/python -m tests.journeys.pictures docs/pictures
 
 clean:
 	rm -rf .venv build dist demo-out

@@ -24,9 +24,10 @@ from piaoma.cli.records import audit_of
 from piaoma.codes.token import load_or_create_key, unseal
 from piaoma.desk.config import Config
 from piaoma.store import open_database
+from tests.conftest import fresh_database
 from tests.journeys.served import Served
 
-KILLS = int(os.environ.get("PIAOMA_KILLS", "50"))
+KILLS = {"sqlite": int(os.environ.get("PIAOMA_KILLS", "50")), "postgres": int(os.environ.get("PIAOMA_KILLS", "15"))}
 CLIENTS = 12
 
 # The safeguard taken out: the waiter is woken while its transaction is still open; a commit comes 50 ms later at best.
@@ -81,9 +82,9 @@ class Load:
                 await writer.wait_closed()
 
 
-def prepare(folder: Path, codes: int) -> tuple[Served, list[tuple[str, bytes]]]:
-    served = Served(folder)
-    config = Config(data=str(folder / "data"))
+def prepare(config: Config, codes: int) -> tuple[Served, list[tuple[str, bytes]]]:
+    """A server that is not started yet, with so many open codes, and a confirm request for each."""
+    served = Served(config.data_folder.parent, {"PIAOMA_DATABASE": config.database} if config.database else None)
     _, tokens = asyncio.run(_fill(config, codes, 0))
     serializer = URLSafeSerializer(load_or_create_key(config.data_folder / "keys" / "cookie.key"), salt="confirm")
     return served, [(token, _confirm_body(serializer, token)) for token in tokens]
@@ -101,28 +102,32 @@ async def lost(config: Config, acknowledged: set[str]) -> list[str]:
     return [token for token in acknowledged if unseal(keys, token)[1] not in issued]
 
 
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    """Fifty kills at random moments; after each, everything acknowledged is there; the audit holds all along."""
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Kills at random moments; after each, everything acknowledged is there; the audit holds all along."""
     seed = int(os.environ.get("PIAOMA_SEED", secrets.randbits(32)))
     print(f"PIAOMA_SEED={seed}")
     moments = random.Random(seed)
-    served, bodies = prepare(tmp_path, 20_000)
-    config = Config(data=str(tmp_path / "data"))
+    database = fresh_database(request.getfixturevalue("postgres_server")) if engine == "postgres" else ""
+    config = Config(data=str(tmp_path / "data"), database=database)
+    served, bodies = prepare(config, 400 * KILLS[engine])
     load = Load(served.base_url, bodies)
-    for kill in range(KILLS):
+    for kill in range(KILLS[engine]):
         served.start()
         asyncio.run(load.run(served, moments.uniform(0.05, 0.35)))
         assert asyncio.run(lost(config, load.acknowledged)) == []
         if kill % 10 == 9:
             broken = [finding for finding in asyncio.run(audit_of(config, quiet=True)) if finding.broken]
             assert broken == []
-    assert len(load.acknowledged) > KILLS, "the load was real"
+    assert len(load.acknowledged) > KILLS[engine], "the load was real"
 
 
 def test_acknowledging_before_the_commit_is_caught(tmp_path: Path) -> None:
     """Negative control: the same test against a server that answers first and commits later finds a loss."""
-    served, bodies = prepare(tmp_path, 5_000)
     config = Config(data=str(tmp_path / "data"))
+    served, bodies = prepare(config, 5_000)
     load = Load(served.base_url, bodies)
     program = f"{EARLY_ACKNOWLEDGEMENT}\nfrom piaoma.cli.serve import serve\nserve(None)"
     for _ in range(10):

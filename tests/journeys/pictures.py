@@ -92,7 +92,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "console-today")
     desk.goto(f"{base}/console/codes/new")
     desk.fill(".amount", "126")
-    desk.click("[name=preview]")
+    desk.wait_for_selector("#ticket .form")
     shot(desk, "console-new-code")
     desk.goto(f"{base}/console/invoices")
     shot(desk, "console-invoices")
@@ -100,6 +100,10 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "console-invoice")
     desk.goto(f"{base}/console/settings/profile")
     shot(desk, "console-profile")
+    for path, name in (("/verify", "verify"), ("/help", "help"), ("/help/QUOTA-EXCEEDED", "help-cause")):
+        phone.goto(base + path)
+        phone.screenshot(path=folder / f"{name}.png")
+    take_outages(served, folder, browser, desk)
     desk.set_viewport_size(PHONE)
     for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):
         desk.goto(base + path)
@@ -109,8 +113,28 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "console-code-phone")
     desk.goto(desk.url + "/print?size=a6")
     shot(desk, "print-a6")
-    png = phone.request.get(phone.url.partition("/result")[0] + "/file/png")
+    png = phone.request.get(url.replace("/S/", "/s/") + "/file/png")
     (folder / "invoice-pdf.png").write_bytes(png.body())
+
+
+def take_outages(served: Served, folder: Path, browser: Browser, desk: Page) -> None:
+    """What a customer sees while the authority does not answer: the authority is told to fail, for real."""
+    for name, switches in (
+        ("customer-unknown", ("--down", "after")),
+        ("customer-submitted", ("--down", "before")),
+        ("customer-refused", ("--refuse",)),
+    ):
+        url = mint(desk, served.base_url, "36")
+        told = served.run("authority", "rehearse", *switches)
+        assert told.returncode == 0, told.stderr
+        desk.wait_for_timeout(1_000)  # the office asks how the authority numbers twice a second
+        phone = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+        phone.goto(url)
+        phone.click("button:has-text('个人')")
+        phone.click("text=确认开票 ¥36.00")
+        phone.wait_for_selector(".state, h2.fail")
+        phone.screenshot(path=folder / f"{name}.png", full_page=True)
+    served.run("authority", "rehearse")
 
 
 if __name__ == "__main__":

@@ -112,6 +112,8 @@ def test_a_barrier_is_found(browser: Browser, served: tuple[Served, BrowserConte
     """Negative control: a field without a label and grey on grey are reported."""
     page = opened(browser, PHONE, "light")
     page.goto(served[0].base_url)
-    page.evaluate("document.querySelector('main').innerHTML += '<input><p style=\"color:#aaa;background:#bbb\">grey on grey</p>'")
+    page.evaluate(
+        "document.querySelector('main').innerHTML += '<input><p style=\"color:#aaa;background:#bbb\">grey on grey</p>'"
+    )
     found = " ".join(faults(page))
     assert "label" in found and "color-contrast" in found

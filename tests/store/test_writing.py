@@ -75,8 +75,8 @@ def test_without_the_claim_a_code_gives_many(config: Config, monkeypatch: pytest
 
 
 def test_the_same_key_gives_the_same_invoice(config: Config) -> None:
-    """A request repeated, also at once and also after the code is used, has one outcome; another request under the
-    same key is a conflict."""
+    """A request repeated, also at once and also after the code is used, has one outcome; the same key for
+    another code is a conflict."""
 
     async def story(shop: Shop) -> None:
         code = await shop.code()
@@ -86,7 +86,9 @@ def test_the_same_key_gives_the_same_invoice(config: Config) -> None:
         assert sum(not outcome.repeated for outcome in outcomes) == 1
         other_key = await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="another")
         assert other_key.number == outcomes[0].number
-        conflict = await scan.confirm(shop.office, code.token, "me", PERSON, issue_key="k")
+        other_title = await scan.confirm(shop.office, code.token, "me", PERSON, issue_key="k")
+        assert other_title.number == outcomes[0].number, "a code gives one invoice, whatever title comes later"
+        conflict = await scan.confirm(shop.office, (await shop.code()).token, "me", COMPANY, issue_key="k")
         assert causes(conflict) == ["ISSUE-KEY-REUSED"]
         assert await broken_invariants(shop) == []
 

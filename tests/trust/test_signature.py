@@ -6,6 +6,7 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from piaoma.trust import (
@@ -77,7 +78,7 @@ def test_only_a_trusted_chain_is_valid(tmp_path: Path) -> None:
     assert verify_original(data, ()).verdict is Verdict.UNKNOWN
     chain = (theirs.signer, theirs.issuer)
     assert verify_chain(chain, (theirs.root,), AT)
-    for moment in (AT - timedelta(days=1), AT + timedelta(days=365 * 6)):
+    for moment in (AT - timedelta(days=3), AT + timedelta(days=365 * 6)):
         with pytest.raises(ChainFault):
             verify_chain(chain, (theirs.root,), moment)
 
@@ -98,3 +99,35 @@ def test_private_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     first = open_or_create(tmp_path / "keys", AT)
     assert {file.stat().st_mode & 0o777 for file in (tmp_path / "keys").iterdir()} == {0o600}
     assert open_or_create(tmp_path / "keys", AT).root == first.root
+
+
+def test_a_signer_that_ends_is_followed_by_another_in_time(tmp_path: Path) -> None:
+    """A start shortly before the end makes a new signer; what the old one signed stays valid, and so does the key."""
+    first = open_or_create(tmp_path / "keys", AT)
+    old = sign_original(example(), FileSigner(first))
+    assert open_or_create(tmp_path / "keys", AT + timedelta(days=365)).signer == first.signer
+    later = AT + timedelta(days=365 * 5 - 30)
+    second = open_or_create(tmp_path / "keys", later)
+    assert second.signer != first.signer and second.root == first.root
+    assert open_or_create(tmp_path / "keys", later).signer == second.signer
+    assert not FileSigner(first).valid_at(AT + timedelta(days=365 * 6))
+    assert FileSigner(second).valid_at(AT + timedelta(days=365 * 6))
+    new = sign_original(msgspec.structs.replace(example(), signed_at=later), FileSigner(second))
+    for data in (old, new):
+        assert verify_original(data, (second.root,)).verdict is Verdict.VALID
+
+
+def test_a_renewal_that_died_halfway_is_made_again(tmp_path: Path) -> None:
+    """A key without its certificate counts for nothing."""
+    first = open_or_create(tmp_path / "keys", AT)
+    (tmp_path / "keys" / "signer-2.key").write_bytes(b"half")
+    assert open_or_create(tmp_path / "keys", AT).signer == first.signer
+    second = open_or_create(tmp_path / "keys", AT + timedelta(days=365 * 5 - 30))
+    assert second.signer != first.signer and FileSigner(second).sign(b"x")
+
+
+def test_nothing_is_signed_that_would_not_verify(tmp_path: Path) -> None:
+    """Outside the certificate's validity signing stops loudly; whoever issues has asked before."""
+    signer = FileSigner(open_or_create(tmp_path / "keys", AT))
+    with pytest.raises(AssertionError):
+        sign_original(msgspec.structs.replace(example(), signed_at=AT + timedelta(days=365 * 6)), signer)

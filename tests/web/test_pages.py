@@ -5,56 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 from starlette.routing import Route
 
-from piaoma.desk.config import Config
-from piaoma.desk.office import open_office
 from piaoma.invoice.refusal import causes
-from piaoma.web.app import ROUTES, create_app
+from piaoma.web.app import ROUTES
 from piaoma.web.page import static_files, words
 from tests.conftest import Shop, new_shop
-
-Story = Callable[[httpx.AsyncClient, Shop], Awaitable[None]]
-
-
-def browse(tmp_path: Path, story: Story, **changes: Any) -> None:
-    """Tell a story with a browser that has no scripts and a shop that is registered."""
-
-    async def tell() -> None:
-        config = Config(data=str(tmp_path), base_url="http://shop.test", **changes)
-        async with open_office(config, work=False) as office:
-            app = create_app(config)
-            app.state.office = office
-            shop = await new_shop(office)
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            headers = {"accept": "text/html", "accept-language": "zh-CN"}
-            async with httpx.AsyncClient(transport=transport, base_url="http://shop.test", headers=headers) as client:
-                await story(client, shop)
-
-    asyncio.run(tell())
-
-
-def hidden(page: httpx.Response, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
-    assert found is not None, page.text
-    return found[1]
-
-
-async def issue_by_pages(client: httpx.AsyncClient, token: str) -> httpx.Response:
-    """A company's customer, from scan to result, with forms only."""
-    page = await client.post(
-        f"/S/{token}/title",
-        data={"name": "武汉某某科技有限公司", "taxpayer_id": "91110108690017781B"},
-        follow_redirects=True,
-    )
-    return await client.post(
-        f"/s/{token}/confirm", data={"confirmation": hidden(page, "confirmation")}, follow_redirects=True
-    )
+from tests.web.browsing import browse, hidden, issue_by_pages
 
 
 def test_a_customer_without_scripts_gets_the_invoice(tmp_path: Path) -> None:

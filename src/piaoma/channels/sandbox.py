@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -54,12 +54,12 @@ class Switches(msgspec.Struct, frozen=True):
 
     ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
     ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
-    ``numbers`` and ``quota_fen`` at 0 are out of them.
+    ``no_numbers`` and ``quota_fen`` at 0 are out of them.
     """
 
     remote: bool = False
     late_ms: int = 0
-    down: str = ""
+    down: Literal["", "before", "after"] = ""
     twice: bool = False
     no_numbers: bool = False
     refuse: bool = False
@@ -124,11 +124,17 @@ class SandboxAuthority:
 
     async def get_quota(self, taxpayer_id: str, month: str) -> int:
         """See ``Channel.get_quota``: every taxpayer has the same limit here."""
-        return (await self.switches()).quota_fen
+        switches = await self.switches()
+        if switches.down:
+            raise Unavailable("rehearsal: down")
+        return switches.quota_fen
 
     async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
         """See ``Channel.allocate_numbers``."""
-        if (await self.switches()).no_numbers:
+        switches = await self.switches()
+        if switches.down:
+            raise Unavailable("rehearsal: down")
+        if switches.no_numbers:
             raise refuse("ISSUE-NO-NUMBERS")
         prefix = f"{year}{SANDBOX_PROVINCE}{POOL_DIGIT}"
         async with self._ledger.write() as transaction:

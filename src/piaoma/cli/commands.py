@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -12,6 +13,8 @@ import piaoma
 app = App(name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__)
 authority = App(name="authority", help="The sandbox authority: show and rehearse.")
 app.command(authority)
+classification = App(name="classification", help="Tax classification codes: import the official table, search.")
+app.command(classification)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 
@@ -116,6 +119,40 @@ def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale
     run(what, seconds=seconds, clients=clients, scale=scale, database=database)
 
 
+@classification.command(name="import")
+def import_classification(
+    file: Path, *, valid_from: date | None = None, close_missing: bool = False, config: ConfigFile = None
+) -> int:
+    """Import the official table (xlsx) into the data folder; older versions of changed rows are kept.
+
+    Parameters
+    ----------
+    file
+        The table as published by the tax authority.
+    valid_from
+        The day from which it holds, as 2026-06-01; today by default.
+    close_missing
+        End the codes that the file does not have. Without it they stay usable.
+    """
+    from .classification import import_table
+
+    return import_table(file, valid_from, config, close_missing=close_missing)
+
+
+@classification.command(name="search")
+def search_classification(word: str, *, config: ConfigFile = None) -> int:
+    """Search codes by name, a shop's word, pinyin initials or the beginning of a code.
+
+    Parameters
+    ----------
+    word
+        For example 餐费, cyfw or 304.
+    """
+    from .classification import search
+
+    return search(word, config)
+
+
 @authority.command
 def show(*, config: ConfigFile = None) -> None:
     """Show the rehearsal in force."""
@@ -129,7 +166,7 @@ def rehearse(
     *,
     remote: bool = False,
     late_ms: int = 0,
-    down: str = "",
+    down: Literal["", "before", "after"] = "",
     twice: bool = False,
     no_numbers: bool = False,
     refuse: bool = False,

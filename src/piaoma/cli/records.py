@@ -16,7 +16,7 @@ import piaoma.channels
 from piaoma.channels import SandboxAuthority
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
-from piaoma.desk.office import Office, open_office, shanghai_now
+from piaoma.desk.office import Office, make_private, open_office, shanghai_now
 from piaoma.invoice.draft import Draft
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import refuse
@@ -82,7 +82,13 @@ def audit_store(config_file: Path | None, *, json: bool) -> int:
 
 async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
     """The findings over a configuration's store, with a progress bar on a terminal."""
-    keyring = open_or_create(config.data_folder / "keys" / "sandbox", shanghai_now())
+    # A wrong folder must not be found in order: the audit makes nothing.
+    keys = config.data_folder / "keys" / "sandbox"
+    if not keys.exists():
+        raise FileNotFoundError(f"no keys in {keys}: is this the data folder of the server?")
+    if config.database_url.startswith("sqlite:///") and not Path(config.database_url[10:]).exists():
+        raise FileNotFoundError(f"no store at {config.database_url[10:]}")
+    keyring = open_or_create(keys, shanghai_now())
 
     def verify(original: bytes) -> str | None:
         verdict = verify_original(original, (keyring.root,))
@@ -132,7 +138,7 @@ def rehearse(config_file: Path | None, changes: dict[str, bool | int | str]) -> 
     config, _ = load_config(config_file)
 
     async def run() -> None:
-        (config.data_folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(config.data_folder)
         keyring = open_or_create(config.data_folder / "keys" / "sandbox", shanghai_now())
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))

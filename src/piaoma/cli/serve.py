@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from piaoma.desk.config import Config, load_config
+from piaoma.desk.office import make_private
 from piaoma.web.app import create_app
 
 KEEP_ALIVE_SECONDS = 30
@@ -58,7 +59,7 @@ def serve(file: Path | None) -> None:
     set_up_logs()
     if config.database_url.startswith("sqlite:"):
         # Asked before the server starts, so that the message is one line and not a trace.
-        config.data_folder.mkdir(parents=True, exist_ok=True)
+        make_private(config.data_folder)
         FolderLock(config.data_folder).release()
     print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
     server_of(config).run()

@@ -12,7 +12,6 @@ from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.issued import IssuedInvoice
 
 TYPES = {InvoiceKind.SPECIAL: "31", InvoiceKind.GENERAL: "32"}
-ELECTRONIC_TYPES = ("31", "32", "51", "61")  # the amount is tax-inclusive; of all others tax-exclusive
 _POLYNOMIAL = 0x8005
 _TEXT = re.compile(
     r"01,(?P<type>\d{2}),(?P<code>\d{0,12}),(?P<number>\d{8}|\d{20}),(?P<amount>-?\d{1,16}(?:\.\d{1,2})?),"

@@ -14,7 +14,6 @@ import segno
 from PIL import Image
 
 QUIET_MODULES = 4
-VERSION_SMALL = 3  # 29 × 29 at level M is preferred; a longer host takes what it needs
 
 
 class Symbol:
@@ -88,11 +87,10 @@ class Symbol:
         )
 
 
-def pointer_url(base_url: str, token: str, *, all_capitals: bool = False) -> str:
+def pointer_url(base_url: str, token: str) -> str:
     """``https://HOST/S/TOKEN``: what a dynamic code holds. ``base_url`` has no path of its own."""
     scheme, _, host = base_url.rstrip("/").partition("://")
-    pointer = f"{scheme}://{host.upper()}/S/{token}"
-    return pointer.upper() if all_capitals else pointer
+    return f"{scheme}://{host.upper()}/S/{token}"
 
 
 def draw(text: str) -> Symbol:

@@ -58,7 +58,7 @@ def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, 
     message.set_content(
         f"{sample}发票号码：{invoice.number}\n价税合计：{total}\n开票日期：{invoice.issued_on:%Y年%m月%d日}\n"
         f"销售方：{invoice.seller.name}\n购买方：{invoice.buyer.name}\n\n"
-        f"附件有 XML 原件（入账请保存这一份）和 PDF。随时可以再取：\n{link}\n"
+        f"附件有 XML 原件（入账请保存这一份）和 PDF。\n" + (f"随时可以再取：\n{link}\n" if link else "")
     )
     name = f"{invoice.number}-电子发票"
     message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{name}.pdf")
@@ -70,6 +70,7 @@ class MailCarrier:
     """Carries mail jobs. ``deliver`` hands a finished message over."""
 
     batch_max = 1
+    attempts_max: int | None = 36  # half a day to a day with the back-off of the outbox
 
     def __init__(
         self, database: Database, render: Render, sender: str, link: Callable[[int, str], Awaitable[str]],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -19,9 +20,11 @@ from piaoma.store import Database, milliseconds
 
 LEASE_MS = 60_000
 BATCH_MAX = 100
-ATTEMPTS_MAX = 12
 BACKOFF_FIRST_MS, BACKOFF_MAX_MS = 2_000, 3_600_000
 IDLE_SECONDS = 0.5
+REASON_MAX = 200  # characters
+
+_ADDRESS = re.compile(r"[^\s<>(),;:\"']+@[^\s<>(),;:\"']+")
 
 _log = structlog.get_logger("piaoma.delivery")
 
@@ -45,6 +48,7 @@ class Carrier(Protocol):
     """Carries jobs of one kind. Raises ``Undeliverable``, or anything else when it may work later."""
 
     batch_max: int
+    attempts_max: int | None  # None: as long as it takes
 
     async def carry(self, jobs: Sequence[Job]) -> None: ...
 
@@ -117,23 +121,29 @@ class Outbox:
                 for job in jobs:
                     await self._carry(carrier, [job])
                 return
-            await self._failed(jobs, error)
+            await self._failed(carrier, jobs, error)
             return
         now_ms = milliseconds(self._now())
         async with self._database.write() as transaction:
             await transaction.execute_many(_DONE, [(job.merchant_id, job.job_id, now_ms) for job in jobs])
 
-    async def _failed(self, jobs: list[Job], error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"[:200]
+    async def _failed(self, carrier: Carrier, jobs: list[Job], error: Exception) -> None:
+        reason = reason_of(error)
         now_ms = milliseconds(self._now())
         rows = []
         for job in jobs:
-            dead = isinstance(error, Undeliverable) or job.attempts >= ATTEMPTS_MAX
+            worn_out = carrier.attempts_max is not None and job.attempts >= carrier.attempts_max
+            dead = isinstance(error, Undeliverable) or worn_out
             next_at_ms = now_ms + backoff_ms(job.attempts)
             rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, reason))
             _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
         async with self._database.write() as transaction:
             await transaction.execute_many(_FAILED, rows)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a delivery failed, as logs and lists may show it: whatever a server answered, no address is in it."""
+    return _ADDRESS.sub("…@…", f"{type(error).__name__}: {error}")[:REASON_MAX]
 
 
 def backoff_ms(attempts: int) -> int:

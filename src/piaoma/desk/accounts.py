@@ -18,7 +18,7 @@ from piaoma.invoice import taxpayer_id
 from piaoma.invoice.parties import TaxpayerKind
 from piaoma.invoice.refusal import Refusal, refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import WriteConflict, milliseconds
+from piaoma.store import Transaction, milliseconds, write_block
 
 if TYPE_CHECKING:
     from .office import Office
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PASSWORD_MIN, PASSWORD_MAX = 8, 200
 LOGIN_MIN, LOGIN_MAX = 3, 100
 SESSION_DAYS = 14
+CONTACT_MAX = 100  # characters
+FIRST_DRAWER = "管理员"  # 开票人 until the profile says another
 
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _HASHING = asyncio.Semaphore(2)  # each hash takes 19 MiB and a core; more at once would starve issuing
@@ -71,32 +73,33 @@ async def register(office: Office, registration: Registration) -> Session:
     faults += _password_faults(registration.password)
     refuse_all(faults)
     password_hash = await _hashed(registration.password)
-    now_ms = milliseconds(office.now())
-    merchant_id, user_id = secrets.randbits(28), secrets.randbits(48)
-    try:
-        async with office.database.write() as transaction:
-            if await transaction.fetch("SELECT 1 FROM merchants WHERE taxpayer_id = $1", number):
-                raise refuse("ACCOUNT-TAXPAYER-TAKEN", "taxpayer_id")
-            if await transaction.fetch("SELECT 1 FROM users WHERE login = $1", login.lower()):
-                raise refuse("ACCOUNT-LOGIN-TAKEN", "login")
-            await transaction.execute(
-                "INSERT INTO merchants (merchant_id, taxpayer_id, name, taxpayer_kind, shop_name, drawer, contact,"
-                " verified_at_ms, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
-                merchant_id, number, registration.name.strip(), registration.taxpayer_kind.value,
-                registration.shop_name.strip(), "管理员", registration.contact.strip()[:100], now_ms,
-            )  # fmt: skip
-            await transaction.execute(
-                "INSERT INTO users (user_id, login, password_hash, created_at_ms) VALUES ($1, $2, $3, $4)",
-                user_id, login.lower(), password_hash, now_ms,
-            )  # fmt: skip
-            await transaction.execute(
-                "INSERT INTO memberships (merchant_id, user_id, role) VALUES ($1, $2, 'owner')",
-                merchant_id,
-                user_id,
-            )
-    except WriteConflict:
-        raise refuse("ACCOUNT-TAXPAYER-TAKEN", "taxpayer_id") from None
+
+    async def work(transaction: Transaction) -> tuple[int, int]:
+        # Drawn anew when another process took the same numbers, or the same name, a moment ago.
+        merchant_id, user_id = secrets.randbits(28), secrets.randbits(48)
+        now_ms = milliseconds(office.now())
+        if await transaction.fetch("SELECT 1 FROM merchants WHERE taxpayer_id = $1", number):
+            raise refuse("ACCOUNT-TAXPAYER-TAKEN", "taxpayer_id")
+        if await transaction.fetch("SELECT 1 FROM users WHERE login = $1", login.lower()):
+            raise refuse("ACCOUNT-LOGIN-TAKEN", "login")
+        await transaction.execute(
+            _ADD_MERCHANT, merchant_id, number, registration.name.strip(), registration.taxpayer_kind.value,
+            registration.shop_name.strip(), FIRST_DRAWER, registration.contact.strip()[:CONTACT_MAX], now_ms,
+        )  # fmt: skip
+        await transaction.execute(_ADD_USER, user_id, login.lower(), password_hash, now_ms)
+        await transaction.execute(_ADD_OWNER, merchant_id, user_id)
+        return merchant_id, user_id
+
+    merchant_id, user_id = await write_block(office.database, work)
     return await _open_session(office, user_id, merchant_id, login.lower(), "owner")
+
+
+_ADD_MERCHANT = """
+INSERT INTO merchants (merchant_id, taxpayer_id, name, taxpayer_kind, shop_name, drawer, contact, verified_at_ms,
+                       created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+"""
+_ADD_USER = "INSERT INTO users (user_id, login, password_hash, created_at_ms) VALUES ($1, $2, $3, $4)"
+_ADD_OWNER = "INSERT INTO memberships (merchant_id, user_id, role) VALUES ($1, $2, 'owner')"
 
 
 def _password_faults(password: str) -> list[Refusal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import Row, milliseconds
 
+from .filters import Conditions, Filter
 from .page import Page, cut, resume
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LIST_MAX = 50
 DAYS_MAX = 365
+NO_FILTER = Filter()
 
 
 class CodeState(StrEnum):
@@ -133,19 +135,49 @@ def _state(row: Row, now_ms: int) -> CodeState:
     return CodeState.VIEWED if row["viewed_at_ms"] else CodeState.OPEN
 
 
-async def list_codes(office: Office, merchant_id: int, cursor: str = "") -> Page[Code]:
-    """The merchant's codes, newest first."""
+async def list_codes(
+    office: Office, merchant_id: int, wanted: Filter = NO_FILTER, state: str = "", cursor: str = ""
+) -> Page[Code]:
+    """The merchant's codes that fit, newest first. ``state`` is a ``CodeState``; an unknown one finds nothing.
+
+    Words are looked for in goods, title, number and who made the code.
+    """
     before_ms, before_id = resume(cursor)
+    where = Conditions("c.merchant_id = {0}", merchant_id)
+    where.add_text(wanted.text, ("c.summary", "c.created_by", "i.buyer_name", "i.number"))
+    if wanted.since is not None:
+        where.add("c.created_at_ms >= {0}", _midnight_ms(office, wanted.since))
+    if wanted.until is not None:
+        where.add("c.created_at_ms < {0}", _midnight_ms(office, wanted.until + timedelta(days=1)))
+    where.add_totals(wanted, "c.total_fen")
+    if state:
+        _add_state(where, state, milliseconds(office.now()))
+    place = len(where.values)
     rows = await office.database.read(
-        SELECT_CODE + "WHERE c.merchant_id = $1 AND (c.created_at_ms, c.code_id) < ($2, $3)"
-        " ORDER BY c.created_at_ms DESC, c.code_id DESC LIMIT $4",
-        merchant_id, before_ms, before_id, LIST_MAX + 1,
+        SELECT_CODE + f"WHERE {where} AND (c.created_at_ms, c.code_id) < (${place + 1}, ${place + 2})"
+        f" ORDER BY c.created_at_ms DESC, c.code_id DESC LIMIT ${place + 3}",
+        *where.values, before_ms, min(before_id, 1 << 62), LIST_MAX + 1,
     )  # fmt: skip
     return cut(
         [_code(office, row) for row in rows],
         LIST_MAX,
         lambda one: (milliseconds(one.created_at), one.code_id),
     )
+
+
+def _midnight_ms(office: Office, day: date) -> int:
+    return milliseconds(datetime.combine(day, time(), office.now().tzinfo))
+
+
+def _add_state(where: Conditions, state: str, now_ms: int) -> None:
+    """Three states are one in the store, told apart by times."""
+    if state == CodeState.EXPIRED:
+        where.add("c.state = 'open' AND c.expires_at_ms <= {0}", now_ms)
+    elif state in (CodeState.OPEN, CodeState.VIEWED):
+        viewed = "IS NOT NULL" if state == CodeState.VIEWED else "IS NULL"
+        where.add(f"c.state = 'open' AND c.viewed_at_ms {viewed} AND c.expires_at_ms > {{0}}", now_ms)
+    else:
+        where.add("c.state = {0}", state)
 
 
 async def revoke(office: Office, merchant_id: int, code_id: int) -> Code:

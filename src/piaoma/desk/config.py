@@ -9,7 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from piaoma.delivery import is_address
+
 DEFAULT_FILE = "piaoma.toml"
+LOCAL_SENDER = "fapiao@localhost"  # for mails that never leave this machine
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,11 +26,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8000
     channel: str = "sandbox"
     smtp: str = ""  # smtp://user:password@host:port; empty: .eml files in the data folder
-    mail_from: str = "fapiao@localhost"
-    support: str = "客服热线由本平台运营者公布"
+    mail_from: str = LOCAL_SENDER  # the sender of mails
+    support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
-    synchronous: str = "FULL"  # SQLite's; anything else breaks promise P1 and is for its negative control only
 
     @property
     def data_folder(self) -> Path:
@@ -106,5 +108,11 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("smtp", "must begin with smtp:// or smtps://")
     if not 1 <= config.number_block <= 100_000:
         raise wrong("number_block", "must be 1 to 100000")
-    if config.synchronous not in ("FULL", "OFF"):
-        raise wrong("synchronous", "must be FULL")
+    if not 1 <= config.render_workers <= 16:
+        raise wrong("render_workers", "must be 1 to 16")
+    if not 0 < config.port < 65_536:
+        raise wrong("port", "must be 1 to 65535")
+    if not is_address(config.mail_from) and config.mail_from != LOCAL_SENDER:
+        raise wrong("mail_from", "must be an e-mail address")
+    if config.smtp and config.mail_from == LOCAL_SENDER:
+        raise wrong("mail_from", "must be set when mails leave this machine")

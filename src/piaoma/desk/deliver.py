@@ -9,7 +9,7 @@ import msgspec
 
 from piaoma.delivery import is_address, masked
 from piaoma.invoice.refusal import refuse
-from piaoma.store import milliseconds
+from piaoma.store import Transaction, milliseconds, write_block
 
 if TYPE_CHECKING:
     from .office import Office
@@ -39,36 +39,43 @@ def check_address(address: str) -> str:
     return address
 
 
-async def send(office: Office, merchant_id: int, number: str, address: str) -> Delivery:
+async def send(office: Office, merchant_id: int, number: str, address: str, *, unless_sent: bool = False) -> Delivery:
     """Send an invoice to an address. Asked for twice while the first still waits, it is sent once.
 
+    ``unless_sent`` does nothing when it was sent there before: for a request that is a repetition of another.
     Raises ``Refused`` MAIL-ADDRESS, INVOICE-NOT-FOUND, REQUEST-TOO-MANY.
     """
     address = check_address(address)
     now_ms = milliseconds(office.now())
-    async with office.database.write() as transaction:
-        if not await transaction.fetch(
-            "SELECT 1 FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
-        ):
+    lock = _LOCK_INVOICE.format(for_update=office.database.dialect.for_update)
+
+    async def work(transaction: Transaction) -> str:
+        if not await transaction.fetch(lock, merchant_id, number):
             raise refuse("INVOICE-NOT-FOUND")
-        mails = await transaction.fetch(
-            "SELECT job_id, target, state FROM jobs WHERE merchant_id = $1 AND number = $2 AND kind = 'mail'"
-            " AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';'",
-            merchant_id, number,
-        )  # fmt: skip
-        waiting = [row[0] for row in mails if row[1] == address and row[2] == "waiting"]
-        if waiting:
-            job_id = waiting[0]
-        else:
-            if len(mails) >= MAILS_MAX:
-                raise refuse("REQUEST-TOO-MANY", "email", seconds=86_400)
-            job_id = f"{number}:mail:{len(mails)}"
-            await transaction.execute(
-                "INSERT INTO jobs (merchant_id, job_id, kind, number, target, next_at_ms, created_at_ms)"
-                " VALUES ($1, $2, 'mail', $3, $4, $5, $5)",
-                merchant_id, job_id, number, address, now_ms,
-            )  # fmt: skip
+        mails = await transaction.fetch(_MAILS, merchant_id, number)
+        same = [row[0] for row in mails if row[1] == address and (unless_sent or row[2] == "waiting")]
+        if same:
+            return str(same[0])
+        if len(mails) >= MAILS_MAX:
+            raise refuse("REQUEST-TOO-MANY", "email", seconds=86_400)
+        job_id = f"{number}:mail:{len(mails)}"
+        await transaction.execute(_ADD_MAIL, merchant_id, job_id, number, address, now_ms)
+        return job_id
+
+    job_id = await write_block(office.database, work)
     return next(each for each in await deliveries(office, merchant_id, number) if each.job_id == job_id)
+
+
+# The invoice's row is locked, so that two who send at once do not take the same number for their mails.
+_LOCK_INVOICE = "SELECT 1 FROM invoices WHERE merchant_id = $1 AND number = $2 {for_update}"
+_MAILS = """
+SELECT job_id, target, state FROM jobs WHERE merchant_id = $1 AND number = $2 AND kind = 'mail'
+AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';'
+"""
+_ADD_MAIL = """
+INSERT INTO jobs (merchant_id, job_id, kind, number, target, next_at_ms, created_at_ms)
+VALUES ($1, $2, 'mail', $3, $4, $5, $5)
+"""
 
 
 async def deliveries(office: Office, merchant_id: int, number: str) -> list[Delivery]:
@@ -92,9 +99,18 @@ async def deliveries(office: Office, merchant_id: int, number: str) -> list[Deli
 async def retry(office: Office, merchant_id: int, job_id: str) -> None:
     """Let a dead delivery be tried again, under the same id. Raises ``Refused`` JOB-NOT-FOUND."""
     async with office.database.write() as transaction:
-        if not await transaction.execute(
-            "UPDATE jobs SET state = 'waiting', attempts = 0, next_at_ms = $3, lease_until_ms = 0"
-            " WHERE merchant_id = $1 AND job_id = $2 AND state = 'dead'",
-            merchant_id, job_id, milliseconds(office.now()),
-        ):  # fmt: skip
+        now_ms = milliseconds(office.now())
+        if not await transaction.execute(_RETRY + " AND job_id = $3", merchant_id, now_ms, job_id):
             raise refuse("JOB-NOT-FOUND")
+
+
+async def retry_all(office: Office, merchant_id: int) -> int:
+    """Let every dead delivery of a merchant be tried again; how many."""
+    async with office.database.write() as transaction:
+        return await transaction.execute(_RETRY, merchant_id, milliseconds(office.now()))
+
+
+_RETRY = """
+UPDATE jobs SET state = 'waiting', attempts = 0, next_at_ms = $2, lease_until_ms = 0
+WHERE merchant_id = $1 AND state = 'dead'
+"""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from piaoma.invoice import rates
 from piaoma.invoice.draft import Draft, InvoiceKind, Line, ZeroKind
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse, refuse_all
@@ -102,6 +103,15 @@ def _faults(office: Office, merchant: Merchant, form: GoodsForm) -> list[Refusal
         Refusal(fault.cause, fault.field.removeprefix("lines[0].").replace("amount", "price"), fault.values)
         for fault in faults
     ]
+
+
+def usual_rate(office: Office, merchant: Merchant, code: str) -> Decimal | None:
+    """The rate that this seller uses for a code when nothing else is said; None when that is not clear."""
+    today = office.now().date()
+    if rates.is_small_scale(merchant.taxpayer_kind):
+        return rates.small_scale_levy(today)
+    entry = office.catalogue.lookup(code, today)
+    return entry.rates[0] if entry is not None and len(entry.rates) == 1 else None
 
 
 async def remove_goods(office: Office, merchant_id: int, goods_id: int) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from piaoma.channels import Numbering, Unavailable
 from piaoma.invoice import rules, totals
 from piaoma.invoice.draft import Draft
-from piaoma.invoice.refusal import Refusal, Refused, refuse_all
+from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.store import (
     IssueRequest,
     IssueState,
@@ -24,6 +24,7 @@ from piaoma.store import (
     Outcome,
     Overloaded,
     add_block,
+    earlier_outcome,
     month_of,
     numbers_left,
     set_quota,
@@ -58,14 +59,22 @@ async def issue(
     """
     assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
     now = office.now()
-    refuse_all(rules.check(draft, now.date(), office.catalogue))
+    if not office.signer.valid_at(now):
+        return _nothing_submitted("ISSUE-SIGNER-NOT-VALID")
+    faults = rules.check(draft, now.date(), office.catalogue)
+    if faults:
+        # A rule that came into force since is no reason to refuse what was issued before it.
+        known = await earlier_outcome(office.database, merchant_id, issue_key, _digest(draft, code_id))
+        if known is not None:
+            return known
+        raise Refused(*faults)
     lines, sums = totals.price(draft, now.date(), office.catalogue)
     try:
         remote = await office.numbering() is Numbering.REMOTE
         request = IssueRequest(
             merchant_id=merchant_id,
             issue_key=issue_key,
-            request_digest=_digest(draft, code_id, email),
+            request_digest=_digest(draft, code_id),
             draft=draft,
             lines=lines,
             totals=sums,
@@ -88,9 +97,9 @@ async def issue(
     return outcome
 
 
-def _digest(draft: Draft, code_id: int | None, email: str) -> str:
-    """What the sender meant. The same words always give the same digest."""
-    return hashlib.sha256(msgspec.json.encode((draft, code_id, email))).hexdigest()
+def _digest(draft: Draft, code_id: int | None) -> str:
+    """What the sender meant to have issued; where it is sent is no part of the invoice."""
+    return hashlib.sha256(msgspec.json.encode((draft, code_id))).hexdigest()
 
 
 def _nothing_submitted(cause: str) -> Outcome:
@@ -136,6 +145,8 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
     The call goes on when the waiting ends, and when the customer leaves.
     """
     calling = asyncio.create_task(first_call(office, request))
+    office.calls.add(calling)
+    calling.add_done_callback(office.calls.discard)
     try:
         return await asyncio.wait_for(asyncio.shield(calling), ANSWER_SECONDS_MAX)
     except TimeoutError:

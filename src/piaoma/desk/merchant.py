@@ -113,8 +113,8 @@ async def change_profile(office: Office, merchant_id: int, profile: Profile) -> 
     return await merchant(office, merchant_id)
 
 
-async def quota(office: Office, merchant: Merchant) -> Quota:
-    """This month's quota, with the limit as the channel tells it now, or as it told it last."""
+async def quota(office: Office, merchant: Merchant) -> Quota | None:
+    """This month's quota, with the limit as the channel tells it now, or as it told it last; None when it never did."""
     month = month_of(office.now())
     try:
         limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month)
@@ -126,5 +126,5 @@ async def quota(office: Office, merchant: Merchant) -> Quota:
         await set_quota(office.database, merchant.merchant_id, month, limit_fen)
         rows = await office.database.read(select, merchant.merchant_id, month)
     if not rows:
-        return Quota(month, Decimal("0.00"), Decimal("0.00"), Decimal("0.00"))
+        return None
     return Quota(month, from_fen(rows[0][0]), from_fen(rows[0][1]), from_fen(rows[0][2]))

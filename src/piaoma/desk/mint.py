@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from piaoma.codes.proof import prove
 from piaoma.codes.symbol import draw
-from piaoma.invoice import rules, totals
+from piaoma.invoice import rates, rules, totals
 from piaoma.invoice.draft import Draft, InvoiceKind
 from piaoma.invoice.issued import PricedLine, Totals
 from piaoma.invoice.money import format_yuan, to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import refuse, refuse_all
-from piaoma.store import WriteConflict, milliseconds
+from piaoma.store import Transaction, milliseconds, write_block
 
 from .codes import Code, Offer, code
 from .merchant import Merchant, quota
@@ -64,49 +65,59 @@ async def mint(
     """Make a code; the same ``mint_key`` with the same offer gives the same code.
 
     Raises ``Refused``: the faults of the draft, QUOTA-EXCEEDED when this month's quota cannot cover it, CODE-VALIDITY,
-    ISSUE-KEY-REUSED, SYMBOL-UNREADABLE when its symbol could not be read back.
+    ISSUE-CHANNEL-DOWN while that is not known, ISSUE-KEY-REUSED, SYMBOL-UNREADABLE when its symbol could not be read
+    back.
     """
     if not DAYS_MIN <= days <= DAYS_MAX:
         raise refuse("CODE-VALIDITY", "days")
     if merchant.state != "active":
         raise refuse("MERCHANT-SUSPENDED")
     _, _, sums = preview(office, merchant, offer)
-    left = (await quota(office, merchant)).left
+    month = await quota(office, merchant)
+    if month is None:
+        raise refuse("ISSUE-CHANNEL-DOWN")
+    left = month.left
     if sums.amount > left:
         raise refuse("QUOTA-EXCEEDED", "amount", left=format_yuan(left), month=f"{office.now():%Y-%m}")
     # The digest is of what the merchant meant; the time of sale is ours.
     digest = hashlib.sha256(msgspec.json.encode((offer, days))).hexdigest()
     now = office.now()
+    expires_at = _expiry(merchant, offer, now + timedelta(days=days))
     kept = msgspec.structs.replace(offer, sold_at=offer.sold_at or now)
     code_id = secrets.randbits(40)
-    proof = prove(draw(office.url(merchant.merchant_id, code_id)))
+    proof = await asyncio.to_thread(prove, draw(office.url(merchant.merchant_id, code_id)))
     row = (
         merchant.merchant_id, code_id, mint_key, digest, msgspec.json.encode(kept).decode(), offer.kind.value,
         to_fen(sums.inclusive), "、".join(dict.fromkeys(line.name for line in offer.lines[:3])), by,
-        milliseconds(now), milliseconds(now + timedelta(days=days)), msgspec.json.encode(proof).decode(),
+        milliseconds(now), milliseconds(expires_at), msgspec.json.encode(proof).decode(),
     )  # fmt: skip
-    try:
-        async with office.database.write() as transaction:
-            found = await transaction.fetch(
-                "SELECT code_id, mint_digest FROM codes WHERE merchant_id = $1 AND mint_key = $2",
-                merchant.merchant_id, mint_key,
-            )  # fmt: skip
-            if found:
-                if found[0][1] != digest:
-                    raise refuse("ISSUE-KEY-REUSED", "mint_key")
-                code_id = found[0][0]
-            else:
-                await transaction.execute(_INSERT_CODE, *row)
-                await transaction.execute_many(
-                    "UPDATE goods SET used_at_ms = $3 WHERE merchant_id = $1 AND name = $2",
-                    [(merchant.merchant_id, line.name, milliseconds(now)) for line in offer.lines],
-                )
-    except WriteConflict:
-        # The same key from two tabs at once: the other one won, and its code is the answer.
-        return await mint(office, merchant, offer, mint_key=mint_key, by=by, days=days)
-    return await code(office, merchant.merchant_id, code_id)
+
+    async def work(transaction: Transaction) -> int:
+        found = await transaction.fetch(_FIND_CODE, merchant.merchant_id, mint_key)
+        if found:
+            if found[0][1] != digest:
+                raise refuse("ISSUE-KEY-REUSED", "mint_key")
+            return int(found[0][0])
+        await transaction.execute(_INSERT_CODE, *row)
+        used = [(merchant.merchant_id, line.name, milliseconds(now)) for line in offer.lines]
+        await transaction.execute_many(_GOODS_USED, used)
+        return code_id
+
+    # The same key from two tabs at once: one of them is told of a conflict, looks again and finds the other's code.
+    return await code(office, merchant.merchant_id, await write_block(office.database, work))
 
 
+def _expiry(merchant: Merchant, offer: Offer, wanted: datetime) -> datetime:
+    """A code at the reduced levy rate ends with the reduction: later its customer could neither issue nor mend it."""
+    reduced = rates.is_small_scale(merchant.taxpayer_kind) and any(line.rate == rates.LEVY_1 for line in offer.lines)
+    if not reduced:
+        return wanted
+    end = datetime.combine(rates.REDUCED_LEVY_TO + timedelta(days=1), time(), wanted.tzinfo)
+    return min(wanted, end)
+
+
+_FIND_CODE = "SELECT code_id, mint_digest FROM codes WHERE merchant_id = $1 AND mint_key = $2"
+_GOODS_USED = "UPDATE goods SET used_at_ms = $3 WHERE merchant_id = $1 AND name = $2"
 _INSERT_CODE = """
 INSERT INTO codes (merchant_id, code_id, mint_key, mint_digest, offer, kind, total_fen, summary, created_by,
                    created_at_ms, changed_at_ms, expires_at_ms, proof)

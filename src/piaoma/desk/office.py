@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib import resources
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import piaoma.channels
 from piaoma.channels import Channel, Numbering, SandboxAuthority
+from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
-from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Sealed, migrations, open_database
+from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Outcome, Sealed, migrations, open_database
 from piaoma.trust import FileSigner, Keyring, Signer, open_or_create, sign_original
 
 from .config import Config
@@ -55,12 +57,13 @@ class Office:
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
-        self.catalogue: Classification = load()
+        self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
         mail = MailCarrier(database, self.cabinet.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     def seal(self, request: IssueRequest, number: str) -> Sealed:
@@ -78,13 +81,15 @@ class Office:
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
     async def link_of(self, merchant_id: int, number: str) -> str:
-        """Where an invoice can be fetched again: its code's page, or the verification page without one."""
+        """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
         rows = await self.database.read(
             "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
         )
         if rows and rows[0][0] is not None:
-            return self.url(merchant_id, rows[0][0])
-        return f"{self.config.base_url}/verify"
+            # Whoever has the mail may open the invoice anywhere, without a cookie.
+            pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
+            return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+        return ""
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""
@@ -93,6 +98,12 @@ class Office:
             known = await self.channel.numbering()
             self._numbering = (time.monotonic(), known)
         return known
+
+
+def make_private(folder: Path) -> None:
+    """The data folder, readable by nobody else: it holds keys, contacts and invoices."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "keys").mkdir(exist_ok=True, mode=0o700)
 
 
 @asynccontextmanager
@@ -105,11 +116,11 @@ async def open_office(
     another version.
     """
     folder = config.data_folder
-    (folder / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     lock = FolderLock(folder) if config.database_url.startswith("sqlite:") else None
     try:
         keyring = open_or_create(folder / "keys" / "sandbox", now())
-        database = await open_database(config.database_url, synchronous=config.synchronous)
+        database = await open_database(config.database_url)
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
         authority = SandboxAuthority(ledger, FileSigner(keyring), now)

@@ -13,6 +13,7 @@ import msgspec
 from piaoma.invoice.refusal import refuse
 
 Item = TypeVar("Item")
+NUMBER_DIGITS = 20  # of an invoice, the longest key of a list
 _NEWEST = (1 << 62, 1 << 62)
 
 
@@ -36,6 +37,8 @@ def resume(cursor: str) -> tuple[int, int]:
         return _NEWEST
     try:
         first, second = json.loads(base64.urlsafe_b64decode(cursor[:200]))
-        return int(first), int(second)
+        if type(first) is int and type(second) is int and 0 <= first < 1 << 63 and 0 <= second < 10**NUMBER_DIGITS:
+            return first, second
     except (ValueError, TypeError, binascii.Error):
-        raise refuse("REQUEST-MALFORMED", have="cursor") from None
+        pass
+    raise refuse("REQUEST-MALFORMED", have="cursor")

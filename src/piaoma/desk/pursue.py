@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import structlog
 
 from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, Unavailable
+from piaoma.invoice.issued import PricedLine
+from piaoma.invoice.original_reader import read
 from piaoma.store import (
     Intent,
     IssueRequest,
@@ -24,6 +29,7 @@ from piaoma.store import (
     keep_waiting,
     settle_issued,
     settle_refused,
+    settled,
 )
 from piaoma.trust import Verdict, verify_original
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from .office import Office
 
 TURN_SECONDS = 0.5
+_NUMBER = re.compile(r"\d{20}")
 
 _log = structlog.get_logger("piaoma.pursue")
 
@@ -99,19 +106,39 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
 
 async def _wait(office: Office, request: IssueRequest, state: IssueState) -> Outcome:
     await keep_waiting(office.database, request, state, office.now())
-    return Outcome(state)
+    return await settled(office.database, request)
 
 
 async def _settle(office: Office, request: IssueRequest, answer: RemoteAnswer) -> Outcome:
+    """Record a final answer; what is told is what the store holds, whoever recorded it first."""
     if answer.refusals:
         await settle_refused(office.database, request, answer.refusals, office.now())
-        return Outcome(IssueState.REFUSED, refusals=answer.refusals)
+    elif (fault := _fault(office, request, answer)) is not None:
+        # An answer that cannot be the answer to this request is none: nothing is guessed from it.
+        _log.error("channel answered with something else", fault=fault, serial=serial_of(request))
+        return await _wait(office, request, IssueState.UNKNOWN)
+    else:
+        sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
+        await settle_issued(office.database, request, answer.number, sealed, office.now())
+    return await settled(office.database, request)
+
+
+def _fault(office: Office, request: IssueRequest, answer: RemoteAnswer) -> str | None:
+    """Why an answer is not the invoice that was asked for, or None."""
+    if answer.serial != serial_of(request):
+        return "another serial"
     verdict = verify_original(answer.original, office.roots)
     if verdict.verdict is not Verdict.VALID:
-        # An answer whose original does not verify is no answer.
-        causes = [refusal.cause for refusal in verdict.reasons]
-        _log.error("channel returned an original that does not verify", number=answer.number, causes=causes)
-        return await _wait(office, request, IssueState.UNKNOWN)
-    sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
-    await settle_issued(office.database, request, answer.number, sealed, office.now())
-    return Outcome(IssueState.ISSUED, answer.number)
+        return "signature: " + ", ".join(refusal.cause for refusal in verdict.reasons)
+    issued = read(answer.original)
+    if not _NUMBER.fullmatch(answer.number) or issued.number != answer.number:
+        return "another number"
+    draft = request.draft
+    asked = (draft.kind, draft.seller, draft.buyer, request.totals, _amounts(request.lines))
+    if asked != (issued.kind, issued.seller, issued.buyer, issued.totals, _amounts(issued.lines)):
+        return "another content"
+    return None
+
+
+def _amounts(lines: Sequence[PricedLine]) -> list[tuple[str, str, Decimal, Decimal, Decimal]]:
+    return [(line.name, line.code, line.rate, line.amount, line.tax) for line in lines]

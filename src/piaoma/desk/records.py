@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.invoice.draft import InvoiceKind
-from piaoma.invoice.money import from_fen, to_fen
+from piaoma.invoice.money import from_fen
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Row, milliseconds
 
+from .filters import Conditions, Filter
 from .page import Page, cut, resume
 
 if TYPE_CHECKING:
     from .office import Office
 
 LIST_MAX = 50
-TEXT_MAX = 100
 DAYS_SHOWN = 14
 
 
@@ -38,16 +38,6 @@ class Invoice(msgspec.Struct, frozen=True):
     remark: str
     issued_at: datetime
     code_id: int | None
-
-
-class InvoiceFilter(msgspec.Struct, frozen=True):
-    """What to look for; empty fields do not matter. Dates and amounts are included on both ends."""
-
-    text: str = ""  # in number, buyer's name or id, goods, remark
-    since: date | None = None
-    until: date | None = None
-    total_min: Decimal | None = None
-    total_max: Decimal | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -112,9 +102,10 @@ async def original(office: Office, merchant_id: int, number: str) -> bytes:
     return bytes(rows[0][0])
 
 
-async def search_invoices(office: Office, merchant_id: int, wanted: InvoiceFilter, cursor: str = "") -> Found:
+async def search_invoices(office: Office, merchant_id: int, wanted: Filter, cursor: str = "") -> Found:
     """Invoices of a merchant that fit, newest first, fifty a page, with count and sum over all."""
-    where, values = _conditions(merchant_id, wanted)
+    where = _conditions(merchant_id, wanted)
+    values = where.values
     totals = await office.database.read(
         f"SELECT count(*), coalesce(sum(total_fen), 0) FROM invoices WHERE {where}",  # noqa: S608
         *values,
@@ -132,30 +123,15 @@ async def search_invoices(office: Office, merchant_id: int, wanted: InvoiceFilte
     return Found(page, totals[0][0], from_fen(int(totals[0][1])))
 
 
-def _conditions(merchant_id: int, wanted: InvoiceFilter) -> tuple[str, list[object]]:
-    """The WHERE clause and its values; what a person typed is only ever a value."""
-    conditions = ["merchant_id = $1"]
-    parts: list[object] = [merchant_id]
-
-    def add(condition: str, value: object) -> None:
-        parts.append(value)
-        conditions.append(condition.format(f"${len(parts)}"))
-
-    text = wanted.text.strip()[:TEXT_MAX]
-    if text:
-        escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        fields = ("number", "buyer_name", "buyer_id", "summary", "remark")
-        like = " OR ".join(f"{field} LIKE {{0}} ESCAPE '!'" for field in fields)
-        add(f"({like})", f"%{escaped}%")
+def _conditions(merchant_id: int, wanted: Filter) -> Conditions:
+    conditions = Conditions("merchant_id = {0}", merchant_id)
+    conditions.add_text(wanted.text, ("number", "buyer_name", "buyer_id", "summary", "remark"))
     if wanted.since is not None:
-        add("issued_on >= {}", wanted.since.isoformat())
+        conditions.add("issued_on >= {0}", wanted.since.isoformat())
     if wanted.until is not None:
-        add("issued_on <= {}", wanted.until.isoformat())
-    if wanted.total_min is not None:
-        add("total_fen >= {}", to_fen(wanted.total_min))
-    if wanted.total_max is not None:
-        add("total_fen <= {}", to_fen(wanted.total_max))
-    return " AND ".join(conditions), parts
+        conditions.add("issued_on <= {0}", wanted.until.isoformat())
+    conditions.add_totals(wanted, "total_fen")
+    return conditions
 
 
 async def today(office: Office, merchant_id: int) -> Today:

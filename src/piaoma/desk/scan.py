@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from piaoma.codes.token import ALPHABET, unseal
+from piaoma.codes.pickup import is_pickup_code
+from piaoma.codes.token import unseal
 from piaoma.invoice import rules, taxpayer_id, totals
 from piaoma.invoice.issued import PricedLine, Totals
 from piaoma.invoice.parties import Buyer
@@ -16,6 +17,7 @@ from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import IssueState, Outcome, milliseconds
 
 from .codes import Code, CodeState, code
+from .deliver import send
 from .issue import issue
 from .merchant import Merchant, merchant
 from .mint import NOBODY_YET, draft_of
@@ -24,7 +26,7 @@ from .records import Invoice, invoice
 if TYPE_CHECKING:
     from .office import Office
 
-PICKUP_LENGTH = 8
+TURNS_MAX = 10  # how often one confirm button can be refused and pressed again
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -93,26 +95,20 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
     shop = await merchant(office, merchant_id)
     draft = draft_of(found.offer, shop, found.offer.buyer or buyer)
-    return await issue(
-        office,
-        merchant_id,
-        draft,
-        issue_key=issue_key,
-        code_id=code_id,
-        holder=holder_digest(merchant_id, code_id, holder),
-        email=email,
-    )
-
-
-def pickup_code(office: Office, merchant_id: int, code_id: int) -> str:
-    """取票码: eight characters that open the invoice of a code on another device. Derived, never stored."""
-    digest = hmac.digest(office.cookie_key, f"pickup:{merchant_id}:{code_id}".encode(), "sha256")
-    return "".join(ALPHABET[byte & 31] for byte in digest[:PICKUP_LENGTH])
+    digest = holder_digest(merchant_id, code_id, holder)
+    for turn in range(TURNS_MAX):
+        # A refusal of an earlier try stands for that try only: nothing was issued, so the same button tries again.
+        key = f"{issue_key}.{turn}" if turn else issue_key
+        outcome = await issue(office, merchant_id, draft, issue_key=key, code_id=code_id, holder=digest, email=email)
+        if not (outcome.repeated and outcome.state is IssueState.REFUSED):
+            break
+    if outcome.repeated and outcome.number and email:
+        await send(office, merchant_id, outcome.number, email, unless_sent=True)
+    return outcome
 
 
 def unlock(office: Office, token: str, pickup: str) -> None:
-    """Check a pick-up code. Raises ``Refused`` CODE-PICKUP-WRONG. Whoever calls limits the rate."""
+    """Check a pick-up code (取票码). Raises ``Refused`` CODE-PICKUP-WRONG. Whoever calls limits the rate."""
     merchant_id, code_id = unseal(office.token_keys, token)
-    typed = pickup.upper().replace(" ", "").replace("-", "").replace("O", "0").replace("I", "1").replace("L", "1")
-    if not hmac.compare_digest(typed.encode(), pickup_code(office, merchant_id, code_id).encode()):
+    if not is_pickup_code(pickup, office.cookie_key, merchant_id, code_id):
         raise refuse("CODE-PICKUP-WRONG", "pickup")

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-import re
 import zlib
+from collections.abc import Iterator
 
-ORIGINAL_BYTES_MAX = 2 * 1024 * 1024
-STREAMS_MAX = 2_000
+from piaoma.invoice.original_reader import BYTES_MAX
 
-_STREAM = re.compile(rb"/Type\s*/EmbeddedFile\b.{0,600}?stream\r?\n", re.DOTALL)
+STREAMS_MAX = 32  # embedded files that are looked at
+DICTIONARY_BYTES_MAX = 1_024  # between the mark of an embedded file and its bytes
+
+_MARK = b"/EmbeddedFile"
+_ROOT = b"<EInvoice>"
 
 
 def embedded_original(pdf: bytes) -> bytes | None:
-    """The first embedded file that is an XML of an e-invoice, or None. Bounded in number and size."""
-    for count, found in enumerate(_STREAM.finditer(pdf)):
-        if count >= STREAMS_MAX:
-            return None
-        data = _inflated(pdf[found.end() :]) if b"/FlateDecode" in found.group() else _plain(pdf, found.end())
-        if data is not None and b"<EInvoice>" in data[:400]:
+    """The first embedded file that is the XML of an e-invoice, or None. Bounded in number and size."""
+    for start in _starts(pdf):
+        data = _inflated(memoryview(pdf)[start : start + BYTES_MAX])
+        if data is None:
+            data = _plain(pdf, start)
+        if data is not None and _ROOT in data[:400]:
             return data
     return None
 
 
-def _inflated(stream: bytes) -> bytes | None:
+def _starts(pdf: bytes) -> Iterator[int]:
+    """Where the bytes of each embedded file begin."""
+    at = -1
+    for _ in range(STREAMS_MAX):
+        at = pdf.find(_MARK, at + 1)
+        while at >= 0 and pdf[at + len(_MARK) : at + len(_MARK) + 1] == b"s":
+            at = pdf.find(_MARK, at + 1)  # /EmbeddedFiles is the index of them
+        if at < 0:
+            return
+        stream = pdf.find(b"stream", at, at + DICTIONARY_BYTES_MAX)
+        if stream >= 0:
+            start = stream + len(b"stream")
+            yield start + (2 if pdf[start : start + 2] == b"\r\n" else 1)
+
+
+def _inflated(stream: memoryview) -> bytes | None:
     engine = zlib.decompressobj()
     try:
-        data = engine.decompress(stream, ORIGINAL_BYTES_MAX + 1)
+        data = engine.decompress(stream, BYTES_MAX + 1)
     except zlib.error:
         return None
-    return data if len(data) <= ORIGINAL_BYTES_MAX else None
+    return data if len(data) <= BYTES_MAX else None
 
 
 def _plain(pdf: bytes, start: int) -> bytes | None:
-    end = pdf.find(b"endstream", start, start + ORIGINAL_BYTES_MAX + 32)
+    end = pdf.find(b"endstream", start, start + BYTES_MAX)
     return pdf[start:end].rstrip(b"\r\n") + b"\n" if end > 0 else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from calendar import monthrange
+from operator import mul
 
 from .refusal import Refusal
 
@@ -15,9 +17,10 @@ ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
 _WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 _ALLOWED = re.compile(r"[0-9A-Z]+")
+_CREDIT_CODE = re.compile(f"[{ALPHABET}]{{18}}")
 LENGTHS = range(15, 21)
 
-_ID_CARD = re.compile(r"\d{17}[\dX]")
+_ID_CARD = re.compile(r"[0-9]{17}[0-9X]")
 _ID_CARD_WEIGHTS = tuple(pow(2, 17 - place, 11) for place in range(17))
 _ID_CARD_CHECK = "10X98765432"
 
@@ -33,13 +36,15 @@ def normalise(text: str) -> str:
 
 def check_character(first_17: str) -> str:
     """The 18th character that GB 32100-2015 gives to 17 characters of its alphabet."""
-    total = sum(_VALUE[letter] * weight for letter, weight in zip(first_17, _WEIGHTS, strict=True))
-    return ALPHABET[(31 - total) % 31]
+    assert len(first_17) == 17, "each character has its weight"
+    return ALPHABET[-sum(map(mul, map(_VALUE.__getitem__, first_17), _WEIGHTS)) % 31]
 
 
-def check(taxpayer_id: str, field: str, *, natural_person: bool = False) -> Refusal | None:
+def check(taxpayer_id: str, field: str) -> Refusal | None:
     """What is wrong with a normalised id, or None. Only 18 characters can be checked further than their form.
 
+    18 characters are a credit code or an id card, whoever gives it: individual traders were registered under their
+    owner's id card, so one does not make its holder a person here. Who may not have one asks ``is_id_card``.
     Causes: TITLE-ID-CHARACTER, TITLE-ID-LENGTH, TITLE-ID-CHECKSUM.
     """
     if not _ALLOWED.fullmatch(taxpayer_id):
@@ -49,22 +54,32 @@ def check(taxpayer_id: str, field: str, *, natural_person: bool = False) -> Refu
         return Refusal("TITLE-ID-LENGTH", field, {"have": str(len(taxpayer_id))})
     if len(taxpayer_id) != 18:
         return None
-    if is_credit_code(taxpayer_id) or ((natural_person or taxpayer_id.isdigit()) and is_id_card(taxpayer_id)):
+    if is_credit_code(taxpayer_id) or is_id_card(taxpayer_id):
         return None
-    return Refusal("TITLE-ID-CHECKSUM", field, {"suspect": _suspect(taxpayer_id)})
+    place, suspect = _suspect(taxpayer_id)
+    return Refusal("TITLE-ID-CHECKSUM", field, {"place": place, "suspect": suspect})
 
 
 def is_credit_code(text: str) -> bool:
     """Whether 18 characters are a 统一社会信用代码 whose check character holds."""
-    return len(text) == 18 and all(letter in _VALUE for letter in text) and check_character(text[:17]) == text[17]
+    return _CREDIT_CODE.fullmatch(text) is not None and check_character(text[:17]) == text[17]
 
 
 def is_id_card(text: str) -> bool:
-    """Whether 18 characters are a resident's id card number (GB 11643) whose check character holds."""
-    if not _ID_CARD.fullmatch(text):
+    """Whether 18 characters are a person's id card number (GB 11643): a birthday, and a check character that holds.
+
+    The few numbers that are a credit code as well count as that: companies give their id far more often.
+    """
+    if not _ID_CARD.fullmatch(text) or not _is_birthday(text[6:14]):
         return False
     total = sum(int(digit) * weight for digit, weight in zip(text[:17], _ID_CARD_WEIGHTS, strict=True))
-    return _ID_CARD_CHECK[total % 11] == text[17]
+    return _ID_CARD_CHECK[total % 11] == text[17] and not is_credit_code(text)
+
+
+def _is_birthday(text: str) -> bool:
+    """Whether eight digits are a day on which a holder may have been born; leap years of those days included."""
+    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:])
+    return 1900 <= year < 2100 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
 
 
 def repair(taxpayer_id: str) -> str | None:
@@ -76,16 +91,17 @@ def repair(taxpayer_id: str) -> str | None:
     return repaired if repaired != taxpayer_id and is_credit_code(repaired) else None
 
 
-def _suspect(text: str) -> str:
-    """Which character looks wrong: one outside the alphabet, else the two neighbours whose exchange mends the id."""
+def _suspect(text: str) -> tuple[str, str]:
+    """Which character looks wrong, counted from 1: one outside the alphabet, else two neighbours whose exchange mends
+    the id."""
     for place, letter in enumerate(text, 1):
         if letter not in _VALUE:
-            return f"{place}:{letter}"
+            return str(place), letter
     for place in range(17):
         swapped = text[:place] + text[place + 1] + text[place] + text[place + 2 :]
         if swapped != text and is_credit_code(swapped):
-            return f"{place + 1}-{place + 2}:{text[place : place + 2]}"
-    return f"18:{text[17]}"
+            return f"{place + 1}–{place + 2}", text[place : place + 2]
+    return "18", text[17]
 
 
 def grouped(taxpayer_id: str) -> str:
@@ -101,8 +117,3 @@ def mask_name(name: str) -> str:
     if len(name) - len(tail) <= 1:
         return name[0] + "****"
     return f"{name[0]}****{tail}"
-
-
-def mask_id(taxpayer_id: str) -> str:
-    """First four and last two characters."""
-    return f"{taxpayer_id[:4]}****{taxpayer_id[-2:]}" if len(taxpayer_id) > 6 else "****"

@@ -6,12 +6,21 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
 from .audit import Finding, Invariant, audit
-from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict
+from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
 from .provision import NumberBlock, add_block, numbers_left, set_quota
-from .settle import Intent, due_intents, find_intent, keep_waiting, settle_issued, settle_refused
+from .settle import (
+    Intent,
+    due_intents,
+    earlier_outcome,
+    find_intent,
+    keep_waiting,
+    settle_issued,
+    settle_refused,
+    settled,
+)
 from .sqlite import FolderLock
 from .submission import IssueRequest, IssueState, Missing, Outcome
 from .writer import BatchWriter, Overloaded, Sealed
@@ -19,7 +28,7 @@ from .writer import BatchWriter, Overloaded, Sealed
 __all__ = [
     "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
     "Missing", "NumberBlock", "Outcome", "Overloaded", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "find_intent", "keep_waiting", "migrate",
-    "migrations",
-    "milliseconds", "month_of", "numbers_left", "open_database", "set_quota", "settle_issued", "settle_refused",
+    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "earlier_outcome", "find_intent",
+    "keep_waiting", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "set_quota",
+    "settle_issued", "settle_refused", "settled", "write_block",
 ]  # fmt: skip

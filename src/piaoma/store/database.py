@@ -6,11 +6,15 @@ differ, a statement names a phrase of ``Dialect`` in braces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+
+CONFLICT_RETRIES_MAX = 8
 
 
 class Row(Protocol):
@@ -31,7 +35,7 @@ class Dialect(msgspec.Struct, frozen=True):
     int_list: str  # rows of one BIGINT from a JSON array of numbers
     int_int_list: str  # rows of two BIGINT from a JSON array of pairs
     int_text_list: str  # rows of BIGINT, TEXT from a JSON array of pairs
-    escape_like: str = "ESCAPE '!'"
+    migration_lock: str  # holds other processes back until the transaction ends
 
 
 class Transaction(Protocol):
@@ -61,6 +65,26 @@ class Database(Protocol):
     async def read(self, statement: str, *parameters: Any) -> Sequence[Row]: ...
 
     async def close(self) -> None: ...
+
+
+Result = TypeVar("Result")
+
+
+async def write_block(database: Database, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+    """Run ``work`` in a write block; when another process wins a race, run it again from the start.
+
+    ``work`` may be called several times and must not act outside the transaction. Raises ``WriteConflict`` when the
+    race is lost ``CONFLICT_RETRIES_MAX`` times.
+    """
+    for attempt in range(CONFLICT_RETRIES_MAX):
+        try:
+            async with database.write() as transaction:
+                return await work(transaction)
+        except WriteConflict:
+            if attempt == CONFLICT_RETRIES_MAX - 1:
+                raise
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
+    raise AssertionError("unreachable")
 
 
 class WriteConflict(Exception):

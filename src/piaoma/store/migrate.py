@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -61,18 +62,14 @@ async def migrate(database: Database, wanted: list[Migration]) -> list[int]:
 
     Raises ``SchemaMismatch`` when an applied migration's text has changed, or the store is newer than this program.
     """
+    # One process at a time, all in one transaction: a start that dies halfway leaves the store as it was.
     async with database.write() as transaction:
+        await transaction.fetch(database.dialect.migration_lock)
         await transaction.execute(_LEDGER)
-    applied = {row[0]: row[1] for row in await database.read("SELECT version, checksum FROM migrations")}
-    known = {migration.version: migration for migration in wanted}
-    for version, checksum in sorted(applied.items()):
-        if version not in known:
-            raise SchemaMismatch(f"the store has migration {version}, which this version of Piaoma does not know")
-        if known[version].checksum != checksum:
-            raise SchemaMismatch(f"migration {version} was changed after it had been applied")
-    fresh = [migration for migration in wanted if migration.version not in applied]
-    for migration in fresh:
-        async with database.write() as transaction:
+        applied = {row[0]: row[1] for row in await transaction.fetch("SELECT version, checksum FROM migrations")}
+        _check(applied, wanted)
+        fresh = [migration for migration in wanted if migration.version not in applied]
+        for migration in fresh:
             for statement in migration.statements():
                 await transaction.execute(statement)
             await transaction.execute(
@@ -83,3 +80,12 @@ async def migrate(database: Database, wanted: list[Migration]) -> list[int]:
                 time.time_ns() // 1_000_000,
             )
     return [migration.version for migration in fresh]
+
+
+def _check(applied: Mapping[int, str], wanted: list[Migration]) -> None:
+    known = {migration.version: migration for migration in wanted}
+    for version, checksum in sorted(applied.items()):
+        if version not in known:
+            raise SchemaMismatch(f"the store has migration {version}, which this version of Piaoma does not know")
+        if known[version].checksum != checksum:
+            raise SchemaMismatch(f"migration {version} was changed after it had been applied")

@@ -10,19 +10,16 @@ from .postgres import open_postgres
 from .sqlite import open_sqlite
 
 
-async def open_database(
-    url: str, *, schema: str = "piaoma", wanted: list[Migration] | None = None, synchronous: str = "FULL"
-) -> Database:
+async def open_database(url: str, *, schema: str = "piaoma", wanted: list[Migration] | None = None) -> Database:
     """Open ``sqlite:///PATH`` or ``postgresql://…`` and bring its schema up to date.
 
-    ``schema`` is PostgreSQL's; ``wanted`` the migrations, the store's own by default; ``synchronous`` SQLite's, FULL
-    but in a negative control. Raises ``SchemaMismatch``.
+    ``schema`` is PostgreSQL's; ``wanted`` the migrations, the store's own by default. Raises ``SchemaMismatch``.
     """
     database: Database
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database = open_sqlite(path, synchronous)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = open_sqlite(path)
     elif url.startswith(("postgresql://", "postgres://")):
         database = await open_postgres(url, schema)
     else:

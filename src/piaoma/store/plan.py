@@ -99,15 +99,15 @@ def decide(requests: list[IssueRequest], state: State) -> list[Decision]:
 
 
 def _decide_one(request: IssueRequest, state: State) -> Decision:
+    held = _already_held(request, state)
+    if held is not None:
+        return held
     earlier = state.issues.get((request.merchant_id, request.issue_key))
     if earlier is not None:
         return _repeat(request, earlier)
     refusal = _merchant_refusal(request, state) or _code_refusal(request, state)
     if refusal is not None:
         return _refused(refusal)
-    held = _already_held(request, state)
-    if held is not None:
-        return held
 
     month = month_of(request.issued_at)
     quota = state.quotas.get((request.merchant_id, month))
@@ -156,18 +156,17 @@ def _code_refusal(request: IssueRequest, state: State) -> Refusal | None:
     if code.state == "revoked":
         return Refusal("CODE-REVOKED")
     if code.issue_key is not None:
-        return None if code.holder == request.holder else Refusal("CODE-TAKEN")
+        return Refusal("CODE-TAKEN")
     if code.expires_at_ms <= milliseconds(request.issued_at):
         return Refusal("CODE-EXPIRED")
     return None
 
 
 def _already_held(request: IssueRequest, state: State) -> Outcome | None:
-    """The result that this holder's earlier request for the same code has, whatever key this one carries."""
-    if request.code_id is None:
-        return None
-    code = state.codes[(request.merchant_id, request.code_id)]
-    if code.issue_key is None:
+    """The result that this holder's earlier request for the same code has, whatever key and title this one carries:
+    a code gives one invoice, and its holder is always shown which."""
+    code = None if request.code_id is None else state.codes.get((request.merchant_id, request.code_id))
+    if code is None or code.issue_key is None or code.holder != request.holder:
         return None
     issue = state.issues[(request.merchant_id, code.issue_key)]
     return Outcome(issue.state, issue.number, issue.refusal, repeated=True)

@@ -20,6 +20,7 @@ DIALECT = Dialect(
     int_int_list=(
         "SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM jsonb_array_elements({0}::jsonb) AS item(value)"
     ),
+    migration_lock="SELECT pg_advisory_xact_lock(7401001)",  # any number that nothing else here locks
     int_text_list="SELECT (value ->> 0)::bigint, value ->> 1 FROM jsonb_array_elements({0}::jsonb) AS item(value)",
 )
 

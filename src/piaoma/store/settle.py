@@ -15,7 +15,7 @@ from piaoma.invoice.refusal import Refusal
 
 from .database import Database, Row, Transaction
 from .plan import PREFIX_DIGITS, milliseconds
-from .submission import IssueRequest, IssueState
+from .submission import IssueRequest, IssueState, Outcome
 from .writer import INSERT_INVOICE, INSERT_JOB, Sealed, invoice_values, job_values
 
 QUERY_DELAYS_S = (2, 4, 8, 15, 30, 60, 300, 900)  # between two questions about one intent; the last repeats
@@ -151,6 +151,33 @@ async def keep_waiting(database: Database, request: IssueRequest, state: IssueSt
                 milliseconds(now),
             )
     return True
+
+
+async def settled(database: Database, request: IssueRequest) -> Outcome:
+    """What is recorded of a request that was taken."""
+    rows = await database.read(
+        "SELECT state, number, refusal FROM issues WHERE merchant_id = $1 AND issue_key = $2",
+        request.merchant_id,
+        request.issue_key,
+    )
+    assert rows, "a request that was taken has a row"
+    return _outcome(rows[0])
+
+
+async def earlier_outcome(database: Database, merchant_id: int, issue_key: str, request_digest: str) -> Outcome | None:
+    """What became of the same request when it came before, or None."""
+    rows = await database.read(
+        "SELECT state, number, refusal FROM issues WHERE merchant_id = $1 AND issue_key = $2 AND request_digest = $3",
+        merchant_id,
+        issue_key,
+        request_digest,
+    )
+    return _outcome(rows[0], repeated=True) if rows else None
+
+
+def _outcome(row: Row, *, repeated: bool = False) -> Outcome:
+    refusals = msgspec.json.decode(row[2], type=tuple[Refusal, ...]) if row[2] else ()
+    return Outcome(IssueState(row[0]), row[1], refusals, repeated)
 
 
 async def _lock(transaction: Transaction, database: Database, request: IssueRequest) -> Row | None:

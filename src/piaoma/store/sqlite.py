@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .database import Dialect, Row, StoreLocked
+from .database import Dialect, Row, StoreLocked, WriteConflict
 
 READERS_MAX = 4
 BUSY_TIMEOUT_MS = 5_000
@@ -27,6 +27,7 @@ DIALECT = Dialect(
     int_list="SELECT value FROM json_each({0})",
     int_int_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
     int_text_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
+    migration_lock="SELECT 1",  # the write block itself is exclusive
 )
 
 
@@ -83,16 +84,16 @@ class SqliteDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, path: Path, synchronous: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = self._connect(synchronous)
+        self._writer = self._connect()
         self._turn = asyncio.Lock()
         self._commits = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._reads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="read")
         self._idle_readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._readers: list[sqlite3.Connection] = []
 
-    def _connect(self, synchronous: str = "FULL", *, read_only: bool = False) -> sqlite3.Connection:
+    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -102,18 +103,20 @@ class SqliteDatabase:
             connection.execute("PRAGMA query_only = ON")
         else:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA synchronous = FULL")
         return connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqliteTransaction]:
-        """See ``Database.write``. There is one writer, so a conflict cannot happen."""
+        """See ``Database.write``. There is one writer, so the only conflict is a key that exists already."""
         async with self._turn:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield SqliteTransaction(self._writer)
-            except BaseException:
+            except BaseException as error:
                 self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
+                    raise WriteConflict(str(error)) from error
                 raise
             await _to_its_end(asyncio.get_running_loop().run_in_executor(self._commits, self._commit))
 
@@ -162,6 +165,8 @@ async def _to_its_end(commit: asyncio.Future[None]) -> None:
         raise cancelled
 
 
-def open_sqlite(path: Path, synchronous: str = "FULL") -> SqliteDatabase:
-    """Open or make the file. ``synchronous`` is FULL but in the negative control of the kill test."""
-    return SqliteDatabase(path, synchronous)
+def open_sqlite(path: Path) -> SqliteDatabase:
+    """Open or make the file, readable by nobody else."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # the log files beside it take its mode
+    return SqliteDatabase(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +16,7 @@ import msgspec
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
 
-from .database import Database, Row, Transaction, WriteConflict
+from .database import Database, Row, Transaction, write_block
 from .plan import (
     BlockRow,
     CodeRow,
@@ -35,7 +34,6 @@ from .submission import IssueRequest, IssueState, Missing, Outcome
 BATCH_MAX = 128  # requests in one transaction
 GATHER_MS = 2  # how long a lone request waits for company
 QUEUE_MAX = 4096  # requests that may wait; more are told to come back
-CONFLICT_RETRIES_MAX = 8
 FIRST_CALL_MS = 10_000  # an intent is called at once; when that does not settle it by then, it is asked after
 SEALING_THREADS = 2
 
@@ -115,24 +113,16 @@ class BatchWriter:
                 answer.set_result(outcome)
 
     async def _commit(self, requests: list[IssueRequest]) -> list[Outcome | Missing]:
-        for attempt in range(CONFLICT_RETRIES_MAX):
-            try:
-                return await self._commit_once(requests)
-            except WriteConflict:
-                if attempt == CONFLICT_RETRIES_MAX - 1:
-                    raise
-                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
-        raise AssertionError("unreachable")
-
-    async def _commit_once(self, requests: list[IssueRequest]) -> list[Outcome | Missing]:
-        async with self._database.write() as transaction:
+        async def work(transaction: Transaction) -> list[Decision]:
             state = await _load(transaction, self._database, requests)
             decisions = decide(requests, state)
             taken = [decision for decision in decisions if isinstance(decision, Taken)]
             if taken:
                 sealed = await self._seal_all([each for each in taken if each.number is not None])
                 await _store(transaction, taken, sealed, state)
-        return [_outcome(decision) for decision in decisions]
+            return decisions
+
+        return [_outcome(decision) for decision in await write_block(self._database, work)]
 
     async def _seal_all(self, taken: list[Taken]) -> dict[tuple[int, str], Sealed]:
         """Build and sign the originals, in threads: signing is native and lets the interpreter go."""
@@ -168,7 +158,7 @@ WHERE (merchant_id, month) IN ({keys}) ORDER BY merchant_id, month {for_update}
 """
 _LOAD_BLOCKS = """
 SELECT merchant_id, prefix, first_sequence, last_sequence, next_sequence FROM number_blocks
-WHERE merchant_id IN ({ids}) AND next_sequence <= last_sequence
+WHERE merchant_id IN ({ids}) AND next_sequence <= last_sequence AND prefix >= $2
 ORDER BY merchant_id, prefix, first_sequence {for_update}
 """
 _LOAD_CODES = """
@@ -185,13 +175,13 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     """Read, and on PostgreSQL lock, every row that the batch may touch."""
     dialect = database.dialect
 
-    async def fetch(statement: str, keys: set[object]) -> Sequence[Row]:
+    async def fetch(statement: str, keys: set[object], *more: object) -> Sequence[Row]:
         text = statement.format(
             ids=dialect.int_list.format("$1"),
             keys=(dialect.int_int_list if statement is _LOAD_CODES else dialect.int_text_list).format("$1"),
             for_update=dialect.for_update,
         )
-        return await transaction.fetch(text, json.dumps(list(keys))) if keys else ()
+        return await transaction.fetch(text, json.dumps(list(keys)), *more) if keys else ()
 
     merchants: set[object] = {request.merchant_id for request in requests}
     months: set[object] = {(request.merchant_id, month_of(request.issued_at)) for request in requests}
@@ -200,7 +190,7 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, merchants)}
     for row in await fetch(_LOAD_QUOTAS, months):
         state.quotas[(row[0], row[1])] = QuotaRow(row[2], row[3], row[4])
-    for row in await fetch(_LOAD_BLOCKS, merchants):
+    for row in await fetch(_LOAD_BLOCKS, merchants, min(month_of(r.issued_at)[2:4] for r in requests)):
         state.blocks.setdefault(row[0], []).append(BlockRow(row[1], row[2], row[3], row[4]))
     for row in await fetch(_LOAD_CODES, code_keys):
         state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])

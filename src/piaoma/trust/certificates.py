@@ -24,6 +24,8 @@ from .sm2 import PrivateKey, PublicKey
 SM2_WITH_SM3 = "1.2.156.10197.1.501"
 ROOT_YEARS, ISSUER_YEARS, SIGNER_YEARS = 20, 10, 5
 CHAIN_MAX = 5
+BACKDATED = timedelta(days=2)  # a clock that was wrong at the first start and is corrected must not undo the chain
+RENEW_BEFORE = timedelta(days=180)  # a new signer is made at a start within these days of the old one's end
 
 ROOT_NAME = "票码沙盒测试根（无效）"
 ISSUER_NAME = "票码沙盒测试签发机构（无效）"
@@ -46,16 +48,39 @@ class ChainFault(Exception):
 def open_or_create(folder: Path, now: datetime) -> Keyring:
     """The keyring of a folder, made there when there is none yet.
 
-    The folder appears whole or not at all: it is written aside, synced and renamed.
+    The folder appears whole or not at all: it is written aside, synced and renamed. A signer that ends soon is
+    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable.
     """
     if not folder.exists():
         _create(folder, now)
+    kept = _open(folder)
+    if now > validity((kept.signer, kept.issuer))[1] - RENEW_BEFORE:
+        _renew_signer(folder, now)
+        kept = _open(folder)
+    return kept
+
+
+def _open(folder: Path) -> Keyring:
+    """The keyring with the signer that was made last. A signer counts once its certificate is there."""
+    last = max(folder.glob("signer*.pem"), key=lambda path: (len(path.name), path.name))
     return Keyring(
-        signer_key=PrivateKey.from_pem((folder / "signer.key").read_bytes()),
-        signer=_unarmor(folder / "signer.pem"),
+        signer_key=PrivateKey.from_pem(last.with_suffix(".key").read_bytes()),
+        signer=_unarmor(last),
         issuer=_unarmor(folder / "issuer.pem"),
         root=_unarmor(folder / "root.pem"),
     )
+
+
+def _renew_signer(folder: Path, now: datetime) -> None:
+    """Another signer by the same issuer. Its key is on disk before its certificate says that it exists."""
+    name = f"signer-{len(list(folder.glob('signer*.pem'))) + 1}"
+    key = PrivateKey.generate()
+    issuer_key = PrivateKey.from_pem((folder / "issuer.key").read_bytes())
+    certificate = _certify(SIGNER_NAME, key, ISSUER_NAME, issuer_key, now, SIGNER_YEARS, authority=False)
+    (folder / f"{name}.key").unlink(missing_ok=True)  # of a start that died in between
+    _write(folder / f"{name}.key", key.to_pem())
+    _write(folder / f"{name}.pem", pem.armor("CERTIFICATE", certificate))
+    _sync(folder)
 
 
 def _create(folder: Path, now: datetime) -> None:
@@ -73,14 +98,19 @@ def _create(folder: Path, now: datetime) -> None:
     files |= {f"{name}.pem": pem.armor("CERTIFICATE", der) for name, der in
               (("root", root), ("issuer", issuer), ("signer", signer))}  # fmt: skip
     for name, content in files.items():
-        descriptor = os.open(aside / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(aside / name, content)
     _sync(aside)
     aside.rename(folder)
     _sync(folder.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A new file with mode 0600, on disk when this returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:
@@ -106,9 +136,9 @@ def _certify(
     *,
     authority: bool,
 ) -> bytes:
-    """A certificate, DER, for a key, by an issuer; valid from an hour ago, so that a slow clock is no fault."""
+    """A certificate, DER, for a key, by an issuer; valid from ``BACKDATED`` before now."""
     usage = {"key_cert_sign", "crl_sign"} if authority else {"digital_signature", "non_repudiation"}
-    start = (now - timedelta(hours=1)).replace(microsecond=0)
+    start = (now - BACKDATED).replace(microsecond=0)
     body = x509.TbsCertificate(
         {
             "version": "v3",
@@ -152,6 +182,12 @@ def common_name(certificate: bytes) -> str:
 def public_key(certificate: bytes) -> PublicKey:
     """The key that a certificate (DER) is for. Raises ``ValueError``."""
     return PublicKey(x509.Certificate.load(certificate).public_key.dump())
+
+
+def validity(chain: Sequence[bytes]) -> tuple[datetime, datetime]:
+    """From when to when every certificate (DER) of a chain is valid."""
+    loaded = [x509.Certificate.load(certificate) for certificate in chain]
+    return max(one.not_valid_before for one in loaded), min(one.not_valid_after for one in loaded)
 
 
 def verify_chain(chain: Sequence[bytes], roots: Sequence[bytes], at: datetime) -> bool:

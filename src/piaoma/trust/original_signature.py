@@ -34,7 +34,8 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
 
 
 def sign_original(invoice: IssuedInvoice, signer: Signer) -> bytes:
-    """The signed original of an invoice."""
+    """The signed original of an invoice. Whoever calls has asked the signer whether it is valid at that moment."""
+    assert invoice.signed_at is not None and signer.valid_at(invoice.signed_at), "a signature that will not verify"
     composed = original.compose(invoice)
     return original.assemble(composed, signer.sign(composed), signer.certificates)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
-from .certificates import Keyring
+from .certificates import Keyring, validity
 
 
 class Signer(Protocol):
@@ -13,6 +14,10 @@ class Signer(Protocol):
     @property
     def certificates(self) -> tuple[bytes, ...]:
         """DER, the signer's first, then its issuers without the root."""
+        ...
+
+    def valid_at(self, moment: datetime) -> bool:
+        """Whether a signature of this moment (aware) will verify."""
         ...
 
     def sign(self, data: bytes) -> bytes:
@@ -26,6 +31,10 @@ class FileSigner:
     def __init__(self, keyring: Keyring) -> None:
         self._key = keyring.signer_key
         self.certificates = (keyring.signer, keyring.issuer)
+        self._valid_from, self._valid_to = validity((*self.certificates, keyring.root))
+
+    def valid_at(self, moment: datetime) -> bool:
+        return self._valid_from <= moment <= self._valid_to
 
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data)

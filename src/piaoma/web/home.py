@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from importlib import resources
 
 from starlette.requests import Request
@@ -9,10 +11,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.token import canonical
+from piaoma.documents.embedded import embedded_original
 from piaoma.invoice.inspect import inspect
+from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refusal, Refused, causes
-from piaoma.trust import verify_original
+from piaoma.trust import SignatureVerdict, verify_original
 
 from . import forms
 from .errors import explained
@@ -63,26 +67,30 @@ def explained_plainly(request: Request, code: str) -> dict[str, str]:
 
 async def verify(request: Request) -> Response:
     """查验: is this original whole, signed by whom, consistent?"""
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, "verify.html", result=None)
     _verifications.spend(request.client.host if request.client else "")
     data = await forms.read_photo(request)
-    verdict = verify_original(data, office_of(request).roots)
-    result: dict[str, object] = {
+    verdict, invoice = await asyncio.to_thread(_judge, data, office_of(request).roots)
+    result = {
         "verdict": verdict.verdict.value,
         "reasons": explained(request, verdict.reasons),
         "signer": verdict.signer,
-        "invoice": None,
-        "findings": [],
+        "invoice": invoice,
+        "findings": explained(request, tuple(inspect(invoice))) if invoice else [],
     }
-    try:
-        invoice = read(data)
-    except Refused:
-        pass
-    else:
-        result["invoice"] = invoice
-        result["findings"] = explained(request, tuple(inspect(invoice)))
     return render(request, "verify.html", result=result)
+
+
+def _judge(data: bytes, roots: Sequence[bytes]) -> tuple[SignatureVerdict, IssuedInvoice | None]:
+    """The verdict on a file, or on the original inside a PDF, and what it says when it can be read."""
+    if data.startswith(b"%PDF"):
+        data = embedded_original(data) or data
+    verdict = verify_original(data, roots)
+    try:
+        return verdict, read(data)
+    except Refused:
+        return verdict, None
 
 
 async def static(request: Request) -> Response:

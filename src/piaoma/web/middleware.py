@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
 PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
-PATH_MAX = 2_000
+PATH_MAX = 2_000  # characters of path and query together
+SLOW_MS = 1_000
+HEADERS_MAX = 64 * 1024  # bytes of all headers
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -47,6 +49,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX:
+            await send({"type": "http.response.start", "status": 431, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body"})
+            return
         started = time.perf_counter()
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -54,6 +60,9 @@ class Guard:
             # Symbols hold capitals; people type either.
             scope["path"] = "/s/" + scope["path"][3:]
             scope["raw_path"] = scope["path"].encode()
+        if b"%00" in scope.get("raw_path", b"") or "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            # No page has such an address, and PostgreSQL has no such text.
+            scope["path"], scope["raw_path"], scope["query_string"] = "/-", b"/-", b""
         limit = PHOTO_BODY_MAX if scope["path"].endswith("/photo") else BODY_MAX
         status = 0
         received = 0
@@ -82,7 +91,9 @@ class Guard:
             await self._app(scope, bounded_receive, send_with_headers)
         finally:
             elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
-            _log.debug("request", method=scope["method"], path=shown_path(scope["path"]), status=status,
+            # What failed or was slow is worth a line; a thousand good answers a second are not.
+            note = _log.info if status >= 400 or elapsed_ms > SLOW_MS else _log.debug
+            note("request", method=scope["method"], path=shown_path(scope["path"]), status=status,
                        ms=elapsed_ms, id=request_id)  # fmt: skip
 
 
@@ -101,4 +112,7 @@ def same_origin(scope: Scope) -> bool:
     if not origin or origin == "null":
         # Old webviews send none; the form's own token is what protects then.
         return origin != "null" or headers.get(b"sec-fetch-site", b"same-origin") == b"same-origin"
-    return urlsplit(origin).netloc.encode() == headers.get(b"host", b"")
+    try:
+        return urlsplit(origin).netloc.encode("latin-1") == headers.get(b"host", b"")
+    except ValueError:
+        return False

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from piaoma.desk.office import Office
 from piaoma.invoice.money import format_yuan
+from piaoma.invoice.rates import printed
 from piaoma.invoice.refusal import Language
 from piaoma.invoice.taxpayer_id import grouped
 from piaoma.invoice.words import to_words
@@ -55,6 +56,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["rate"] = printed
     environment.filters["yuan"] = format_yuan
     environment.filters["inwords"] = to_words
     environment.filters["grouped"] = grouped

@@ -6,22 +6,21 @@ One address serves the whole life of a code: what it shows follows the state of 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical
 from piaoma.delivery import masked
 from piaoma.desk import deliver, records
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
-from piaoma.desk.scan import Scan, confirm, pickup_code, scan, title_faults, unlock, viewed
+from piaoma.desk.scan import Scan, confirm, scan, title_faults, unlock, viewed
 from piaoma.documents.ticket import ticket_of, ticket_of_draft
 from piaoma.invoice import taxpayer_id
 from piaoma.invoice.original_reader import read
@@ -32,14 +31,14 @@ from piaoma.store import IssueState
 
 from . import cookies, forms
 from .errors import explained, status_of
+from .files import file_response
+from .live import stream_state
 from .page import office_of, render
 from .throttle import Throttle
 
 OPEN_STATES = (CodeState.OPEN, CodeState.VIEWED)
 WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
 REFRESH_SECONDS = (1, 2, 4, 8, 15)
-STREAM_SECONDS = 300
-STREAM_TURN_SECONDS = 0.7
 COMMON_DOMAINS = (
     "qq.com",
     "163.com",
@@ -75,16 +74,22 @@ async def _scan(request: Request) -> tuple[Scan, str]:
 
 
 def _pickup_in_address(request: Request, token: str) -> bool:
-    """A result's address may carry the pick-up code, for browsers that keep no cookies."""
+    """An address may carry the pick-up code (``?c=``): in a mail, and in a browser that keeps no cookies."""
     pickup = request.query_params.get("c", "")
     if not pickup:
         return False
-    _pickups.spend(f"{token}{_address(request)}")
     try:
         unlock(office_of(request), token, pickup)
     except Refused:
+        _pickups.spend(f"{token}{_address(request)}")
         return False
     return True
+
+
+def _carried(request: Request) -> str:
+    """What every further address of this code must carry for a browser that came by the pick-up code alone."""
+    pickup = request.query_params.get("c", "")
+    return f"?{urlencode({'c': pickup})}" if pickup else ""
 
 
 async def show(request: Request) -> Response:
@@ -99,7 +104,7 @@ async def show(request: Request) -> Response:
 async def _page(
     request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...] = (), typed: Buyer | None = None
 ) -> Response:
-    if found.state in OPEN_STATES:
+    if found.state in OPEN_STATES and found.merchant.state == "active":
         return _offer_page(request, found, holder, errors, typed)
     if found.mine and found.invoice is not None:
         return await _result_page(request, found, errors)
@@ -111,40 +116,45 @@ async def _page(
 
 
 def _offer_page(
-    request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...], typed: Buyer | None
-) -> Response:
-    """Shop, amount and lines; the title; the one button."""
+    request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...], typed: Buyer | None,
+    taken: Buyer | None = None,
+) -> Response:  # fmt: skip
+    """Shop, amount and lines; the title; the one button. ``taken`` is a title that no cookie will bring back."""
     wallet = cookies.wallet_of(request)
     locked = found.code.offer.buyer
-    editing = locked is None and (typed is not None or "title" in request.query_params or not wallet.titles)
-    title = locked or (wallet.titles[_chosen(request, wallet)] if wallet.titles else None)
+    # A 专票 never goes to a natural person, so such titles are not offered for one.
+    titles = [kept for kept in wallet.titles if not title_faults(found, kept)] if taken is None else [taken]
+    editing = locked is None and (typed is not None or "title" in request.query_params or not titles)
+    title = locked or (titles[_chosen(request, len(titles))] if titles else None)
     confirmation = ""
     if title is not None and not editing:
         confirmation = forms.sign_confirmation(
             request, forms.Confirmation(found.code.token, holder, cookies.new_holder(), title)
         )
+    shown = errors or found.code.refusals
     view = {
         "scan": found,
         "token": found.code.token,
         "title_": title,
-        "titles": list(enumerate(wallet.titles)),
+        "titles": list(enumerate(titles)),
         "locked": locked is not None,
         "editing": editing,
         "typed": typed or Buyer(""),
         "confirmation": confirmation,
         "email": wallet.email,
         "masked_email": masked(wallet.email) if wallet.email else "",
-        "errors": explained(request, errors or found.code.refusals),
-        "failed": bool(found.code.refusals) and not errors,
+        "errors": explained(request, shown),
+        # A fault of the title names its field; what names none is why nothing was issued.
+        "failed": any(not refusal.field for refusal in shown),
         "special": found.code.kind.name == "SPECIAL",
     }
     return render(request, "scan/offer.html", status_of(errors) if errors else 200, **view)
 
 
-def _chosen(request: Request, wallet: cookies.Wallet) -> int:
+def _chosen(request: Request, count: int) -> int:
     """Which of the kept titles: the last used unless the address says another."""
     wanted = request.query_params.get("use", "")
-    return int(wanted) if wanted.isascii() and wanted.isdigit() and int(wanted) < len(wallet.titles) else 0
+    return int(wanted) if wanted in map(str, range(count)) else 0
 
 
 def _waiting_page(request: Request, found: Scan) -> Response:
@@ -153,11 +163,13 @@ def _waiting_page(request: Request, found: Scan) -> Response:
     turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
     waited = int((office_of(request).now() - found.code.state_since).total_seconds())
-    view: dict[str, Any] = {"scan": found, "token": found.code.token, "turn": turn_number + 1, "waited": waited}
-    return render(request, "scan/waiting.html", refresh=refresh, **view)
+    onward = urlencode({"n": turn_number + 1, **({"c": request.query_params["c"]} if _carried(request) else {})})
+    view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": _carried(request)}
+    return render(request, "scan/waiting.html", refresh=refresh, onward=f"?{onward}", **view)
 
 
-async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...] = ()) -> Response:
+async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...] = (), typed: str = "") -> Response:
+    """What is issued, with its files. ``typed`` is an address that looks mistyped and is asked about."""
     assert found.invoice is not None
     office = office_of(request)
     issued = found.invoice
@@ -168,12 +180,13 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
         "token": found.code.token,
         "ticket": ticket_of(read(original)),
         "xml_kb": max(1, len(original) // 1024),
-        "pickup": pickup_code(office, found.code.merchant_id, found.code.code_id),
+        "pickup": pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id),
         "mails": [each for each in sent if each.kind == "mail"],
-        "email": request.query_params.get("mail", ""),
-        "suggestion": request.query_params.get("try", ""),
+        "email": typed,
+        "suggestion": likely_address(typed),
         "errors": explained(request, errors),
-        "fresh": "done" in request.query_params,
+        "other_title": "kept" in request.query_params,
+        "carried": _carried(request),
     }
     return render(request, "scan/result.html", status_of(errors) if errors else 200, **view)
 
@@ -201,9 +214,13 @@ async def keep_title(request: Request) -> Response:
     faults = tuple(title_faults(found, title))
     if faults:
         return await _page(request, found, holder, faults, title)
-    response = RedirectResponse(f"/s/{token}", 303)
+    if cookies.holder_of(request):
+        response = RedirectResponse(f"/s/{token}", 303)
+    else:
+        # Opening the page left no cookie in this browser, so a redirect would lose the title: the button holds it.
+        response = _offer_page(request, found, holder, (), None, taken=title)
+        cookies.keep_holder(request, response, holder)
     cookies.keep_wallet(request, response, cookies.with_title(wallet, title))
-    cookies.keep_holder(request, response, holder)
     return response
 
 
@@ -214,7 +231,8 @@ def _typed_title(form: dict[str, str]) -> Buyer:
     name, address, phone, bank, account = (
         form.get(field, "").strip() for field in ("name", "address", "phone", "bank", "account")
     )
-    return Buyer(name, number, address, phone, bank, account)
+    # An id card's number is a person's, whatever is in the other fields.
+    return Buyer(name, number, address, phone, bank, account, natural_person=taxpayer_id.is_id_card(number))
 
 
 async def photo(request: Request) -> Response:
@@ -248,11 +266,16 @@ async def do_confirm(request: Request) -> Response:
     if outcome.state is IssueState.REFUSED:
         found = await scan(office, token, holder)
         return await _page(request, found, holder, outcome.refusals)
-    address = f"/s/{token}/result?done=1"
-    if not cookies.holder_of(request):
+    onward = {}
+    if outcome.repeated or not cookies.holder_of(request):
         found = await scan(office, token, holder)
-        address += f"&c={pickup_code(office, found.code.merchant_id, found.code.code_id)}"
-    response = RedirectResponse(address, 303)
+        if found.code.buyer_name not in (None, agreed.buyer.name):
+            onward["kept"] = "1"
+        if not cookies.holder_of(request):
+            onward["c"] = pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id)
+    response = RedirectResponse(f"/s/{token}/result" + (f"?{urlencode(onward)}" if onward else ""), 303)
+    if not cookies.holder_of(request):
+        cookies.keep_holder(request, response, holder)
     if not agreed.buyer.natural_person or agreed.buyer.name != "个人" or cookies.wallet_of(request).titles:
         wallet = cookies.with_title(cookies.wallet_of(request), agreed.buyer)
         cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email or wallet.email))
@@ -285,12 +308,12 @@ async def do_send(request: Request) -> Response:
         email = deliver.check_address(form.get("email", ""))
         suggestion = likely_address(email)
         if suggestion and "sure" not in form:
-            return RedirectResponse(f"/s/{token}/result?mail={quote(email)}&try={quote(suggestion)}#mail", 303)
+            return await _result_page(request, found, typed=email)
         _mails.spend(f"{token}{_address(request)}")
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
         return await _result_page(request, found, refused.refusals)
-    response = RedirectResponse(f"/s/{token}/result#mail", 303)
+    response = RedirectResponse(f"/s/{token}/result{_carried(request)}#mail", 303)
     wallet = cookies.wallet_of(request)
     if wallet.titles:
         cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
@@ -330,15 +353,6 @@ async def download(request: Request) -> Response:
     return await file_response(request, original, found.invoice.number, kind)
 
 
-async def file_response(request: Request, original: bytes, number: str, kind: str) -> Response:
-    """A file under the name that accounting programs expect."""
-    data = await office_of(request).cabinet.view(original, kind)
-    name = f"{number}-电子发票.{kind}"
-    types = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png"}
-    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{quote(name)}"
-    return Response(data, media_type=types[kind], headers={"content-disposition": disposition})
-
-
 async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
     found, _ = await _scan(request)
@@ -367,18 +381,11 @@ async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
     await _scan(request)
 
-    async def stream() -> AsyncIterator[str]:
-        last = request.headers.get("last-event-id", "")
-        for _ in range(int(STREAM_SECONDS / STREAM_TURN_SECONDS)):
-            found, _holder = await _scan(request)
-            if found.state.value != last:
-                last = found.state.value
-                yield f"id: {last}\nevent: state\ndata: {json.dumps({'state': last})}\n\n"
-            if found.state not in (*OPEN_STATES, *WAITING_STATES) or await request.is_disconnected():
-                return
-            await asyncio.sleep(STREAM_TURN_SECONDS)
+    async def read_state() -> tuple[str, bool]:
+        found, _ = await _scan(request)
+        return found.state.value, found.state not in (*OPEN_STATES, *WAITING_STATES)
 
-    return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+    return stream_state(request, read_state)
 
 
 routes = [

@@ -31,11 +31,61 @@
   if (big && symbol && symbol.requestFullscreen) {
     big.hidden = false; big.addEventListener('click', function () { symbol.requestFullscreen(); });
   }
-  // What was typed comes back after a crash or a lost session.
+  // Classification codes for what is typed: a name, pinyin initials or digits.
+  var classes = document.getElementById('classes');
+  Array.prototype.forEach.call(document.querySelectorAll('[data-find]'), function (field) {
+    var asked = '';
+    function ask(text) {
+      if (!classes || !text || text === asked || /^\d{19}$/.test(text)) return;
+      asked = text;
+      var request = new XMLHttpRequest();
+      request.open('GET', field.getAttribute('data-find') + '?q=' + encodeURIComponent(text));
+      request.onload = function () {
+        if (request.status !== 200) return;
+        classes.textContent = '';
+        JSON.parse(request.responseText).forEach(function (row) {
+          var option = document.createElement('option');
+          option.value = row.code; option.label = row.name + ' *' + row.short + '*'; option.textContent = text + ' ' + option.label;
+          classes.appendChild(option);
+        });
+      };
+      request.send();
+    }
+    var from = document.getElementById(field.getAttribute('data-from'));
+    field.addEventListener('input', function () { ask(field.value); });
+    field.addEventListener('focus', function () { ask(field.value || (from && from.value)); });
+  });
   var form = document.querySelector('form[data-draft]');
-  if (!form || !window.localStorage) return;
+  if (!form) return;
+  // The ticket follows what is typed.
+  var ticket = document.getElementById('ticket'), address = form.getAttribute('data-preview'), timer, turn = 0;
+  function preview() {
+    if (!form.elements.amount1.value && !form.elements.price1.value && !form.elements.quantity1.value) return;
+    var mine = ++turn, parts = [];
+    Array.prototype.forEach.call(form.elements, function (field) {
+      if (field.name && field.type !== 'submit' && (field.type !== 'radio' && field.type !== 'checkbox' || field.checked)) parts.push(encodeURIComponent(field.name) + '=' + encodeURIComponent(field.value));
+    });
+    var request = new XMLHttpRequest();
+    request.open('POST', address);
+    request.setRequestHeader('content-type', 'application/x-www-form-urlencoded');
+    request.setRequestHeader('accept', 'text/html');
+    ticket.className = 'stale';
+    request.onloadend = function () {
+      if (mine !== turn) return;
+      ticket.className = '';
+      if (request.status === 200) ticket.innerHTML = request.responseText;
+    };
+    request.send(parts.join('&'));
+  }
+  if (ticket && address) {
+    Array.prototype.forEach.call(document.querySelectorAll('.plain'), function (plain) { plain.hidden = true; });
+    var later = function () { clearTimeout(timer); timer = setTimeout(preview, 250); };
+    form.addEventListener('input', later); form.addEventListener('change', later);
+  }
+  // What was typed comes back after a crash or a lost session.
+  if (!window.localStorage) return;
   var key = 'draft:' + form.getAttribute('data-draft');
-  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'submit' && field.type !== 'radio'; }); }
+  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
   try {
     var kept = JSON.parse(localStorage.getItem(key) || '{}');
     if (!form.hasAttribute('data-filled')) fields().forEach(function (field) { if (kept[field.name] && !field.value) field.value = kept[field.name]; });

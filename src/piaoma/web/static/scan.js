@@ -38,13 +38,13 @@
   var wait = 1;
   function poll() {
     var request = new XMLHttpRequest();
-    request.open('GET', base + '/state.json');
+    request.open('GET', base + '/state.json' + (body.getAttribute('data-carried') || ''));
     request.onload = function () { if (request.status === 200) changed(JSON.parse(request.responseText).state); };
     request.onloadend = function () { wait = Math.min(wait * 2, 15); setTimeout(poll, wait * 1000); };
     request.send();
   }
   if (window.EventSource) {
-    var source = new EventSource(base + '/events');
+    var source = new EventSource(base + '/events' + (body.getAttribute('data-carried') || ''));
     source.addEventListener('state', function (event) { changed(JSON.parse(event.data).state); });
     source.onerror = function () { if (source.readyState === 2) { source.close(); setTimeout(poll, 1000); } };
   } else setTimeout(poll, 1000);

@@ -1,0 +1,104 @@
+"""开票资料 and 商品库: what stands on every invoice, what is sold, and finding a classification code."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from piaoma.desk import accounts, goods, merchant
+from piaoma.desk.office import Office
+from piaoma.invoice.draft import ZeroKind
+from piaoma.invoice.money import parse_amount
+from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.web.errors import explained, status_of
+from piaoma.web.page import office_of
+
+from .access import page, read_form, show
+from .code_form import rate_choices, read_rate
+
+TYPED_MAX = 50
+
+
+async def profile(request: Request, session: accounts.Session) -> Response:
+    """开票资料."""
+    office = office_of(request)
+    shop = await merchant.merchant(office, session.merchant_id)
+    if request.method != "POST":
+        form = {field: getattr(shop, field) for field in merchant.PROFILE_FIELDS}
+        saved = "saved" in request.query_params
+        return show(request, session, "profile.html", shop=shop, form=form, errors=[], saved=saved)
+    form = await read_form(request)
+    wanted = merchant.Profile(**{field: form.get(field, "") for field in merchant.PROFILE_FIELDS})
+    try:
+        await merchant.change_profile(office, session.merchant_id, wanted)
+    except Refused as refused:
+        errors = explained(request, refused.refusals)
+        status = status_of(refused.refusals)
+        return show(request, session, "profile.html", status, shop=shop, form=form, errors=errors, saved=False)
+    return RedirectResponse("/console/settings/profile?saved=1", 303)
+
+
+async def stock(request: Request, session: accounts.Session) -> Response:
+    """商品库: add, change, remove."""
+    office = office_of(request)
+    shop = await merchant.merchant(office, session.merchant_id)
+    refusals: tuple[Refusal, ...] = ()
+    form: dict[str, str] = {}
+    if request.method == "POST":
+        form = await read_form(request)
+        goods_id = _goods_id(form.get("goods_id", ""))
+        try:
+            if "remove" in form and goods_id is not None:
+                await goods.remove_goods(office, session.merchant_id, goods_id)
+            else:
+                await goods.save_goods(office, shop, _goods_form(office, shop, form), goods_id)
+            return RedirectResponse("/console/settings/goods", 303)
+        except Refused as refused:
+            refusals = refused.refusals
+    wanted = request.query_params.get("find", "")[:TYPED_MAX]
+    today = office.now().date()
+    return show(
+        request, session, "goods.html", status_of(refusals) if refusals else 200, form=form,
+        stock=await goods.list_goods(office, session.merchant_id), errors=explained(request, refusals),
+        rates=rate_choices(shop, today), wanted=wanted, entries=office.catalogue.search(wanted, today),
+    )  # fmt: skip
+
+
+def _goods_id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else None
+
+
+def _goods_form(office: Office, shop: merchant.Merchant, form: dict[str, str]) -> goods.GoodsForm:
+    """What the form says of an item. A price is tax-inclusive; no rate means the usual one of the code."""
+
+    code = form.get("code", "").strip()
+    usual = None if form.get("rate") else goods.usual_rate(office, shop, code)
+    rate = read_rate(form.get("rate", ""), "rate") if usual is None else usual
+    price = form.get("price", "").strip()
+    return goods.GoodsForm(
+        name=form.get("name", "").strip(),
+        code=code,
+        rate=rate,
+        price=parse_amount(price, "price") if price else None,
+        unit=form.get("unit", "").strip(),
+        spec=form.get("spec", "").strip(),
+        zero=ZeroKind.ORDINARY if rate == 0 else ZeroKind.NOT_ZERO,
+    )
+
+
+async def find_codes(request: Request, session: accounts.Session) -> Response:
+    """Classification codes for what is typed: a name of goods, pinyin initials or the beginning of a code."""
+    office = office_of(request)
+    today = office.now().date()
+    typed = request.query_params.get("q", "")[:TYPED_MAX]
+    found = office.catalogue.search(typed, today) or office.catalogue.suggest(typed, today)
+    rows = [{"code": one.code, "name": one.name, "short": one.short_name} for one in found]
+    return JSONResponse(rows, headers={"cache-control": "private, max-age=300"})
+
+
+routes = [
+    Route("/console/settings/profile", page(profile), methods=["GET", "POST"]),
+    Route("/console/settings/goods", page(stock), methods=["GET", "POST"]),
+    Route("/console/classification.json", page(find_codes)),
+]

@@ -1,0 +1,20 @@
+"""A file of an invoice as a download, under the name that accounting programs expect."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .page import office_of
+
+TYPES = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png"}
+
+
+async def file_response(request: Request, original: bytes, number: str, kind: str) -> Response:
+    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``Cabinet.view``."""
+    data = await office_of(request).cabinet.view(original, kind)
+    name = quote(f"{number}-电子发票.{kind}")
+    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
+    return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

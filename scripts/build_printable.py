@@ -74,7 +74,9 @@ def _is_itself(letter: str) -> bool:
 
 def _compile(letters: Iterable[int], body: str, *, query: str = "") -> object:
     text = json.dumps("".join(map(chr, letters)), ensure_ascii=False)
-    source = f'#set text(font: "{BUILT_IN_FONT}", fallback: false, size: 1000pt, kerning: false)\n#let t = {text}\n{body}'
+    source = (
+        f'#set text(font: "{BUILT_IN_FONT}", fallback: false, size: 1000pt, kerning: false)\n#let t = {text}\n{body}'
+    )
     with tempfile.NamedTemporaryFile("w", suffix=".typ") as file:
         file.write(source)
         file.flush()

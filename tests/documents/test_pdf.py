@@ -3,27 +3,122 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import typst
 import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
 
 from piaoma.codes.printed import parse
+from piaoma.documents import render as renderer
 from piaoma.documents.embedded import embedded_original
-from piaoma.documents.render import render
-from piaoma.invoice import original, totals
+from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, ROWS_LAST_KEPT, render
+from piaoma.documents.ticket import SIZES, set_in, ticket_of, width_em, wrapped
+from piaoma.invoice import original, printable, totals
+from piaoma.invoice.classification import load
+from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, ZeroKind
 from piaoma.invoice.issued import IssuedInvoice
+from piaoma.invoice.parties import Buyer, Seller
 from piaoma.invoice.refusal import Refused
-from tests.invoice.test_original import example, file_of
+from piaoma.invoice.rules import check
+from tests.invoice.test_original import AT, example, file_of
+
+LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
+SELLER = Seller("武汉测试餐饮有限公司", "91420100MA4K00000Q")
+BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
+MM = 72 / 25.4
+# The typesetter draws a bracket that begins a row, or signs that follow each other, half as wide.
+SQUEEZED, SIGNS = 0.5, re.compile("^[（《]|(?<=[（）：，。])[（）：，。]|[）：，。]$")
 
 
 def text_of(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+def bare(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def issued(*lines: Line, number: str = "26420000000000000001", **fields: Any) -> IssuedInvoice:
+    """An invoice that the rules let pass; with a real number, so without the sandbox's marks."""
+    given: dict[str, Any] = {"kind": InvoiceKind.GENERAL, "seller": SELLER, "buyer": BUYER, "drawer": "张某"}
+    draft = Draft(**(given | {"lines": lines or (LINE,)} | fields))
+    assert check(draft, AT.date(), load()) == []
+    priced, sums = totals.price(draft, AT.date(), load())
+    return totals.invoice_of(draft, priced, sums, number, AT, original.SANDBOX_BUREAU)
+
+
+def line(**fields: Any) -> Line:
+    return msgspec.structs.replace(LINE, **fields)
+
+
+class Run(NamedTuple):
+    """A piece of printed text with its box, in points from the bottom left corner."""
+
+    text: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+def runs_of(pdf: bytes) -> list[list[Run]]:
+    """What stands where, page by page, as another reader sees it; widths from our table, which a test compares."""
+    pages = []
+    for page in PdfReader(io.BytesIO(pdf)).pages:
+        found: list[Run] = []
+
+        def visit(text: str, at: list[float], _: object, font: Any, size: float, found: list[Run] = found) -> None:
+            text = text.strip()
+            if text:
+                mono = "Mono" in str((font or {}).get("/BaseFont", ""))
+                width = (len(text) * 0.603 if mono else width_em(text) - SQUEEZED * len(SIGNS.findall(text))) * size
+                found.append(Run(text, at[4], at[5] - 0.12 * size, at[4] + width, at[5] + 0.8 * size))
+
+        page.extract_text(visitor_text=visit)
+        pages.append(found)
+    return pages
+
+
+def assert_nothing_overlaps(pdf: bytes) -> None:
+    """No two pieces of text touch, and all are inside the page's frame."""
+    for page in runs_of(pdf):
+        for run in page:
+            assert run.left >= 5 * MM and run.right <= 205.4 * MM and run.bottom >= 3 * MM, run
+        for place, one in enumerate(page):
+            for other in page[place + 1 :]:
+                apart = (
+                    one.right <= other.left + 0.5
+                    or other.right <= one.left + 0.5
+                    or one.top <= other.bottom + 0.2
+                    or other.top <= one.bottom + 0.2
+                )
+                assert apart, (one, other)
+
+
+def assert_nothing_lost(invoice: IssuedInvoice, pdf: bytes) -> None:
+    """Every text of the ticket is extracted, character by character; rows of columns side by side are interleaved."""
+    text = bare("".join(run.text for page in runs_of(pdf) for run in page))
+    ticket = ticket_of(invoice)
+    for words in (ticket.buyer.name, ticket.seller.name, ticket.drawer, ticket.words, f"（小写）{ticket.total}"):
+        assert bare(words) in text
+    assert bare(ticket.remark) in text or "备注（续）" in text
+    wanted: Counter[str] = Counter()
+    for one in ticket.lines:
+        for value in (one.name, one.spec, one.unit, one.quantity, one.unit_price, one.amount, one.tax):
+            wanted.update(bare(value))
+    wanted.update(bare(ticket.remark))
+    assert not wanted - Counter(text)
 
 
 def with_lines(count: int) -> IssuedInvoice:
@@ -92,11 +187,171 @@ def test_a_real_number_has_no_sandbox_mark() -> None:
 def test_every_line_is_there(count: int) -> None:
     """On one page or on a hundred: each line once, in order, totals on the last page only."""
     pdf = render(file_of(with_lines(count)), "pdf")
-    found = [int(number) for number in re.findall(r"第(\d+)号", text_of(pdf).replace(" ", "").replace("\n", ""))]
+    found = [int(number) for number in re.findall(r"第(\d+)号", bare(text_of(pdf)))]
     assert found == list(range(1, count + 1))
     pages = PdfReader(io.BytesIO(pdf)).pages
     with_totals = [number for number, page in enumerate(pages) if "小写" in page.extract_text()]
     assert with_totals == [len(pages) - 1]
+
+
+@pytest.mark.parametrize(
+    ("count", "pages", "height_mm"),
+    [
+        (1, 1, 140), (8, 1, 140), (9, 1, 144.5), (12, 1, 158), (15, 1, 171.5), (20, 1, 194), (21, 2, 140), (27, 2, 140),
+        (28, 3, 140), (40, 3, 140), (47, 3, 140), (48, 4, 140),
+    ],
+)  # fmt: skip
+def test_a_page_grows_and_then_continues(count: int, pages: int, height_mm: float) -> None:
+    """Up to twenty rows make one page; more go on, and the totals never stand alone."""
+    found = PdfReader(io.BytesIO(render(file_of(with_lines(count)), "pdf"))).pages
+    assert len(found) == pages
+    assert {round(float(page.mediabox.height) / MM, 1) for page in found} == {height_mm}
+    lines = [len(re.findall(r"第\d+号", bare(page.extract_text()))) for page in found]
+    assert sum(lines) == count and lines[-1] >= min(count, ROWS_LAST_KEPT)
+    numbers = [re.findall(r"共(\d+)页第(\d+)页", bare(page.extract_text())) for page in found]
+    assert numbers == ([[]] if pages == 1 else [[(str(pages), str(place))] for place in range(1, pages + 1)])
+
+
+def test_an_item_of_a_few_rows_is_not_cut_by_the_end_of_a_page() -> None:
+    """Three rows each: every page begins with an item, not in the middle of one."""
+    long = line(name="特级手工现切秘制麻辣小龙虾套餐（大份）加辣不加葱", spec="甲")
+    for page in PdfReader(io.BytesIO(render(file_of(issued(*[long] * 30)), "pdf"))).pages:
+        first = bare(page.extract_text()).partition("税率/征收率税额")[2]
+        assert re.match(r"\*\w+\*特级", first)
+
+
+LONG = "武汉江汉路某某某某餐饮管理股份有限公司第一分公司（测试长名称）" * 12
+WIDE = "W" * 300
+FULL_BANK = (LONG[:300], "0" * 60, LONG[:120], "6" * 100)  # address, phone, bank and account
+FULL_SELLER = Seller(LONG[:100], SELLER.taxpayer_id, *FULL_BANK)
+FULL_BUYER = Buyer(LONG[7:107], BUYER.taxpayer_id, *FULL_BANK)
+BANK = ("武汉市江汉区中山大道八十八号", "027-12345678", "某某银行武汉支行", "4200 1234")
+MOST = Decimal("9999999999999.99")
+FIGURES = line(
+    quantity=Decimal("123456.1234567890"), unit_price=Decimal("10000.1234567"), amount=Decimal("1234576476.05")
+)
+EXTREMES: dict[str, IssuedInvoice] = {
+    "names of three rows": issued(
+        seller=Seller(LONG[:60], SELLER.taxpayer_id), buyer=Buyer(LONG[:75], BUYER.taxpayer_id)
+    ),
+    "names of 100": issued(seller=FULL_SELLER, buyer=FULL_BUYER),
+    "no spaces": issued(
+        line(name=WIDE[:200], spec=WIDE[:100]),
+        buyer=Buyer(WIDE[:100], BUYER.taxpayer_id), drawer=WIDE[:100], remark=WIDE[:200],
+    ),
+    "long drawer": issued(drawer=LONG[:100]),
+    "long item": issued(
+        line(name=LONG[:200], spec=LONG[:100], unit=LONG[:50], quantity=Decimal(1), unit_price=LINE.amount)
+    ),
+    "long items": issued(*[line(name=LONG[:200], spec=LONG[:100])] * 9, buyer=FULL_BUYER),
+    "largest amount": issued(line(amount=MOST, quantity=Decimal(1), unit_price=MOST)),
+    "long figures": issued(*[FIGURES] * 8),
+    "remark": issued(remark=LONG[:200]),
+    "bank in the remark": issued(
+        kind=InvoiceKind.SPECIAL, print_seller_bank=True, print_buyer_bank=True, remark="桌号8",
+        seller=Seller(SELLER.name, SELLER.taxpayer_id, *BANK), buyer=Buyer(BUYER.name, BUYER.taxpayer_id, *BANK),
+    ),
+    "everything in the remark": issued(
+        kind=InvoiceKind.SPECIAL, print_seller_bank=True, print_buyer_bank=True, seller=FULL_SELLER, buyer=FULL_BUYER,
+        remark=LONG[:200],
+    ),
+    "discount and exempt": issued(
+        line(kind=LineKind.DISCOUNTED, quantity=Decimal(3), unit_price=Decimal(100), amount=Decimal(300)),
+        line(kind=LineKind.DISCOUNT, amount=Decimal("-58.00")),
+        line(rate=Decimal(0), zero=ZeroKind.EXEMPT, preference="03"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_however_long_nothing_overlaps_and_nothing_is_lost(name: str) -> None:
+    """The longest texts and figures that the rules let pass: by the place of every piece of text."""
+    pdf = render(file_of(EXTREMES[name]), "pdf")
+    assert_nothing_overlaps(pdf)
+    assert_nothing_lost(EXTREMES[name], pdf)
+
+
+def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: with a column that is thought wider than it is, the same check fails."""
+    monkeypatch.setattr(renderer, "NAME_WIDTH", 120.0)
+    with pytest.raises(AssertionError):
+        assert_nothing_overlaps(render(file_of(EXTREMES["names of 100"]), "pdf"))
+
+
+def test_a_longer_remark_goes_on_on_a_page_of_its_own() -> None:
+    """1,400 characters: what is in the box and what is on the page after it make the whole, in order."""
+    invoice = EXTREMES["everything in the remark"]
+    assert len(invoice.remark) > 1_300
+    pages = PdfReader(io.BytesIO(render(file_of(invoice), "pdf"))).pages
+    boxed, further = (bare(page.extract_text()) for page in pages)
+    boxed = boxed.partition("备注")[2].partition("开票人：")[0]
+    further = further.partition("备注（续）")[2]
+    assert boxed + further == bare(invoice.remark)
+    assert "备注（续）" not in text_of(render(file_of(EXTREMES["bank in the remark"]), "pdf"))
+
+
+TEXTS = st.text(st.sampled_from("武汉餐饮（）：，。 WMil1-._/&𠮷한Šк①"), min_size=1, max_size=100).filter(str.strip)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=9), TEXTS, TEXTS, TEXTS, TEXTS)
+def test_any_texts_stay_in_their_places(
+    items: list[tuple[str, str, str]], buyer: str, seller: str, drawer: str, remark: str
+) -> None:
+    """Any mixture of wide, narrow, rare and closing characters."""
+    invoice = issued(
+        *(
+            line(name=name, spec=spec.strip(), unit=unit.strip()[:50], quantity=Decimal(1), unit_price=LINE.amount)
+            for name, spec, unit in items
+        ),
+        buyer=Buyer(buyer, BUYER.taxpayer_id),
+        seller=Seller(seller, SELLER.taxpayer_id),
+        drawer=drawer,
+        remark=remark,
+    )
+    pdf = render(file_of(invoice), "pdf")
+    assert_nothing_overlaps(pdf)
+    assert_nothing_lost(invoice, pdf)
+
+
+@given(st.text(st.sampled_from("武汉（），WMi .-1𠮷"), max_size=80), st.floats(2.5, 30))
+def test_wrapping_keeps_every_character_and_every_width(text: str, em: float) -> None:
+    """Rows joined are the text; only a space may hang over the end of a row."""
+    rows = wrapped(text, em)
+    assert "".join(rows) == text
+    assert all(width_em(row.rstrip(" ")) <= em for row in rows)
+
+
+def test_wrapping_keeps_words_and_signs_together() -> None:
+    """Cut is before a word, not before a closing sign; what is longer than a row is cut where the row ends."""
+    assert wrapped("不锈钢 insulated bottle", 9.0) == ["不锈钢 insulated ", "bottle"]
+    assert wrapped("武汉某某有限公司（武汉）", 11.0) == ["武汉某某有限公司（武", "汉）"]
+    assert wrapped("WWWWWWWWWW", 4.3) == ["WWWW", "WWWW", "WW"]
+    assert wrapped("", 5) == [""]
+    assert set_in("武" * 40, 81.5, 12.0).size == SIZES[0] and set_in("武" * 400, 81.5, 12.0).size == SIZES[-1]
+
+
+def test_the_colon_after_a_label_keeps_its_width() -> None:
+    """名称： and its value stand a full three characters apart."""
+    runs = runs_of(render(file_of(issued()), "pdf"))[0]
+    label = next(run for run in runs if run.text == "名称：")
+    value = next(run for run in runs if run.text == BUYER.name)
+    assert value.left - label.left == pytest.approx(27, abs=0.1) and value.bottom == label.bottom
+
+
+def test_a_picture_has_every_page_up_to_a_limit() -> None:
+    """One page is as it is; three stand below each other; of a hundred the first nine and the last, with the totals."""
+    wide, high = round(210 / 25.4 * 200), round(140 / 25.4 * 200)
+    sizes = {}
+    for count in (1, 40, 2000):
+        picture = Image.open(io.BytesIO(render(file_of(with_lines(count)), "png")))
+        sizes[count] = picture.size
+        codes = zxingcpp.read_barcodes(picture.crop((0, picture.height - high, wide // 3, picture.height)))
+        assert parse(codes[0].text) is not None
+    pages = {1: 1, 40: 3, 2000: PNG_PAGES_MAX}
+    for count, number in pages.items():
+        width, height = sizes[count]
+        assert abs(width - wide) <= 1 and abs(height - number * high - (number - 1) * PNG_GAP_PIXELS) <= number
 
 
 def test_the_printed_code_is_read_from_the_picture() -> None:
@@ -109,7 +364,7 @@ def test_the_printed_code_is_read_from_the_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻"]
+    "name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻㛃喆堃犇", "𠮷野家"]
 )
 def test_text_is_data_and_rare_characters_are_drawn(name: str) -> None:
     """Markup of the typesetter is printed as typed; rare characters have glyphs."""
@@ -117,12 +372,38 @@ def test_text_is_data_and_rare_characters_are_drawn(name: str) -> None:
     assert name.replace(" ", "") in text_of(render(file_of(invoice), "pdf")).replace(" ", "").replace("\n", "")
 
 
-def test_a_missing_glyph_is_an_error_never_an_empty_box() -> None:
-    """A character that no font of ours has."""
-    invoice = msgspec.structs.replace(example(), remark="𠮷")
+@pytest.mark.parametrize("kind", ["pdf", "png"])
+def test_a_missing_glyph_is_an_error_never_an_empty_box(kind: str) -> None:
+    """A character that no font of ours has; the rules refuse it, so only a foreign original can hold it."""
+    invoice = msgspec.structs.replace(example(), remark="𪚥")
     with pytest.raises(Refused) as caught:
-        render(file_of(invoice), "pdf")
+        render(file_of(invoice), kind)
     assert caught.value.refusals[0].cause == "DOCUMENT-GLYPH-MISSING"
+    assert caught.value.refusals[0].values == {"have": "𪚥"}
+
+
+def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_says(tmp_path: Path) -> None:
+    """All 45,000, with the fonts as the form names them, set by the typesetter itself: it fails for a missing glyph."""
+    template = Path(renderer.__file__).with_name("invoice.typ").read_text()
+    fonts = "".join(re.findall(r"^#let (?:european|serif) = .*\n", template, re.MULTILINE))
+    style = re.search(r"^#set text\(.*?\)\n", template, re.MULTILINE | re.DOTALL)
+    assert style is not None
+    letters = printable.letters()
+    assert len(letters) > 45_000
+    program = (
+        fonts + style.group() + "#let letters = sys.inputs.letters.codepoints()\n"
+        "#context [#metadata(letters.map(c => measure(text(size: 1000pt, c)).width / 1pt)) <widths>]\n"
+        "#text(size: 3pt, letters.join([ ]))"
+    )
+    folders = sorted({str(Path(file).parent) for file, _ in renderer.font_files()})
+    inputs = {"letters": "".join(letters)}
+    file = tmp_path / "letters.typ"
+    file.write_text(program)
+    compiler = typst.Compiler(input=str(file), font_paths=folders, ignore_system_fonts=True, sys_inputs=inputs)
+    widths = json.loads(compiler.query("<widths>", field="value", one=True))
+    wider = {a for a, width in zip(letters, widths, strict=True) if width > printable.advances().get(a, 1000) + 0.5}
+    assert not wider
+    assert compiler.compile(format="pdf", pdf_standards=["a-3b"])
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ import time
 from pathlib import Path
 
 import pytest
-from itsdangerous import URLSafeSerializer
 
-from piaoma.cli.bench import _confirm_body, _fill
+from piaoma.cli.bench import _fill, confirm_request
 from piaoma.cli.records import audit_of
 from piaoma.codes.token import load_or_create_key, unseal
 from piaoma.desk.config import Config
@@ -86,8 +85,8 @@ def prepare(config: Config, codes: int) -> tuple[Served, list[tuple[str, bytes]]
     """A server that is not started yet, with so many open codes, and a confirm request for each."""
     served = Served(config.data_folder.parent, {"PIAOMA_DATABASE": config.database} if config.database else None)
     _, tokens = asyncio.run(_fill(config, codes, 0))
-    serializer = URLSafeSerializer(load_or_create_key(config.data_folder / "keys" / "cookie.key"), salt="confirm")
-    return served, [(token, _confirm_body(serializer, token)) for token in tokens]
+    key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
+    return served, [(token, confirm_request(key, token)) for token in tokens]
 
 
 async def lost(config: Config, acknowledged: set[str]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,14 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from piaoma.invoice import original, totals
-from piaoma.invoice.classification import load
-from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, Pricing
+from piaoma.invoice.classification import Entry, load
+from piaoma.invoice.classification_import import SHORT_NAME_CHARS_MAX
+from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, Pricing, ZeroKind
 from piaoma.invoice.inspect import inspect
 from piaoma.invoice.issued import IssuedInvoice, RedReference
-from piaoma.invoice.original_reader import BYTES_MAX, is_canonical, read
+from piaoma.invoice.money import round_fen
+from piaoma.invoice.original_reader import BYTES_MAX, NODES_MAX, is_canonical, read
 from piaoma.invoice.parties import Buyer, Seller
 from piaoma.invoice.refusal import Refused, causes
 from piaoma.invoice.rules import check
+from piaoma.invoice.rules.whole import LINES_MAX
 
 AT = datetime(2026, 11, 24, 12, 31, 5, tzinfo=ZoneInfo("Asia/Shanghai"))
 TEXT = st.text(
@@ -119,7 +123,6 @@ def test_a_red_invoice_is_read_again() -> None:
         (b"<IssueTime>2026-11-24<", b"<IssueTime>2026-11-24 12:31:05<"),
         (b"<SpecMod></SpecMod>", b""),
         (b"<BuyerAddr></BuyerAddr>", b"<BuyerAddr/>"),
-        (b"<?xml", b"\xef\xbb\xbf<?xml"),
         (b"<SellerAuthentication>", b"<!-- a comment --><SellerAuthentication>"),
     ],
 )
@@ -131,6 +134,62 @@ def test_what_real_files_do_is_tolerated(old: bytes, new: bytes) -> None:
         "26990000000000000001", example().totals, Decimal("0.06"),
     )  # fmt: skip
     assert not is_canonical(data)
+
+
+def test_a_byte_order_mark_in_front_changes_nothing() -> None:
+    """Editors add one when they save: the file is read, is canonical and holds the same signed bytes.
+
+    The controls: two of them, or one elsewhere, or one before an altered file.
+    """
+    data = file_of(example())
+    marked = original.BOM + data
+    assert (read(marked), original.signed_bytes(marked)) == (read(data), original.signed_bytes(data))
+    assert is_canonical(marked)
+    elsewhere = data.replace(b"<EInvoice>", b"<EInvoice>" + original.BOM, 1)
+    altered = marked.replace(b"<TaxRate>0.06<", b"<TaxRate>0.060<")
+    for other in (original.BOM + marked, elsewhere, altered, data + original.BOM):
+        assert not is_canonical(other)
+    assert original.signed_bytes(elsewhere) != original.signed_bytes(data)
+    with pytest.raises(Refused):
+        original.signed_bytes(original.BOM + marked)
+
+
+class LongNames:
+    """A catalogue whose short names are as long as an import lets them be."""
+
+    def lookup(self, code: str, on: date) -> Entry | None:
+        return Entry(code, "长", "&" * SHORT_NAME_CHARS_MAX, (), leaf=True)
+
+
+def test_the_largest_original_that_can_be_issued_is_read() -> None:
+    """2,000 lines, every field at its longest, every character the one that takes most bytes: ``&amp;``."""
+    text: dict[str, Any] = {
+        "name": "&" * 100,
+        "address": "&" * 300,
+        "phone": "&" * 60,
+        "bank": "&" * 120,
+        "account": "&" * 100,
+    }
+    line = Line(
+        "&" * 200, "3070401000000000000", Decimal("0"), Decimal("123456789.15"), Decimal("123.4567890123456"),
+        Decimal("1000000.00729"), "&" * 50, "&" * 100, preference="05", zero=ZeroKind.ORDINARY,
+    )  # fmt: skip
+    assert line.unit_price is not None and line.quantity is not None
+    line = msgspec.structs.replace(line, amount=round_fen(line.unit_price * line.quantity))
+    draft = Draft(
+        InvoiceKind.GENERAL, Seller(**text, taxpayer_id="91420100MA4K00000Q"),
+        Buyer(**text, taxpayer_id="91110108690017781B"), (line,) * LINES_MAX, drawer="&" * 100, remark="&" * 200,
+        print_buyer_bank=True, print_seller_bank=True,
+    )  # fmt: skip
+    assert check(draft, AT.date(), LongNames()) == []
+    priced, sums = totals.price(draft, AT.date(), LongNames())
+    invoice = totals.invoice_of(draft, priced, sums, "26990000000000000001", AT, original.SANDBOX_BUREAU)
+    data = original.assemble(original.compose(invoice), b"s" * 72, [b"c" * 6_000] * 5)
+    assert 5 * 1024 * 1024 < len(data) < 7 * 1024 * 1024 < BYTES_MAX
+    assert data.count(b"</") < 25_000 < NODES_MAX
+    found = read(data)
+    assert msgspec.structs.replace(found, signature=None) == invoice
+    assert inspect(found) == []
 
 
 def test_the_order_of_elements_does_not_matter() -> None:

@@ -53,6 +53,29 @@ def test_look_alikes_are_repaired_only_when_that_mends_the_id() -> None:
     assert taxpayer_id.repair("911IO1O8690017781C") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "card"),
+    [
+        ("11010519491231002X", True), ("110105194912310038", True),
+        ("110105194912310021", False),  # its check
+        ("110105194913310021", False), ("110105194902300012", False),  # a month and a day that are none
+        ("11010519491231002x", False), ("1101051949123100", False), ("", False),
+        *((valid, False) for valid in VALID),
+    ],
+)  # fmt: skip
+def test_an_id_card_is_told_from_a_company(text: str, card: bool) -> None:
+    """A check character that holds and a birthday; what is a credit code is none, though it has digits only."""
+    assert taxpayer_id.is_id_card(text) is card
+
+
+def test_an_id_card_passes_as_an_id() -> None:
+    """Ending in a digit or in X: traders were registered under theirs. One with a wrong check is refused (control)."""
+    assert taxpayer_id.check("11010519491231002X", "f") is None
+    assert taxpayer_id.check("110105194912310038", "f") is None
+    refusal = taxpayer_id.check("110105194912310021", "f")
+    assert refusal is not None and refusal.cause == "TITLE-ID-CHECKSUM"
+
+
 def test_a_stranger_sees_a_masked_name() -> None:
     """First character and kind of company."""
     assert taxpayer_id.mask_name("武汉某某科技有限公司") == "武****公司"

@@ -21,9 +21,9 @@ from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
-from itsdangerous import URLSafeSerializer
 from rich.console import Console
 from rich.progress import Progress
 
@@ -38,6 +38,9 @@ from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.store import milliseconds
+from piaoma.web import cookies
+from piaoma.web.forms import Confirmation
+from piaoma.web.signed import pack
 
 from .serve import server_of, set_up_logs
 
@@ -73,8 +76,7 @@ def _issue(config: Config, seconds: float, clients: int, scale: int) -> None:
     codes = int(seconds * 4000) + clients
     merchant_id, tokens = asyncio.run(_fill(config, codes, scale))
     cookie_key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
-    serializer = URLSafeSerializer(cookie_key, salt="confirm")
-    bodies = [_confirm_body(serializer, token) for token in tokens]
+    bodies = [confirm_request(cookie_key, token) for token in tokens]
     cpu_issue = _load(_serve, config, bodies, clients, seconds)
     cpu_floor = _load(_serve_floor, config, bodies, clients, seconds)
     issued = asyncio.run(_count(config, merchant_id)) - scale
@@ -93,14 +95,26 @@ def _issue(config: Config, seconds: float, clients: int, scale: int) -> None:
     )
 
 
-def _confirm_body(serializer: URLSafeSerializer, token: str) -> bytes:
-    """A confirm request as the page's form sends it, over a connection that is kept."""
-    from urllib.parse import urlencode
-
-    signed = serializer.dumps([token, "bench-holder", secrets.token_urlsafe(9), msgspec.to_builtins(BUYER)])
-    body = urlencode({"confirmation": signed}).encode()
-    head = f"POST /s/{token}/confirm HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-www-form-urlencoded\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+def confirm_request(key: bytes, token: str) -> bytes:
+    """The request behind a returning customer's one tap, as his browser sends it: the page's form and its cookies."""
+    holder = secrets.token_urlsafe(16)
+    confirmation = Confirmation(token, holder, secrets.token_urlsafe(16), BUYER)
+    body = urlencode({"confirmation": pack(key, "confirm", confirmation)}).encode()
+    kept = {
+        cookies.HOLDER: pack(key, cookies.HOLDER, holder),
+        cookies.TITLES: pack(key, cookies.TITLES, cookies.Wallet([BUYER])),
+    }
+    headers = {
+        "host": "bench",
+        "content-type": "application/x-www-form-urlencoded",
+        "content-length": str(len(body)),
+        "cookie": "; ".join(f"{name}={value}" for name, value in kept.items()),
+        "accept": "text/html",
+        "accept-language": "zh-CN,zh;q=0.9",
+        "user-agent": "Mozilla/5.0 (Linux; Android 13) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36",
+    }
+    lines = [f"POST /s/{token}/confirm HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join((*lines, "", "")).encode() + body
 
 
 async def _fill(config: Config, codes: int, scale: int) -> tuple[int, list[str]]:

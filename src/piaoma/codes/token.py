@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -45,7 +46,12 @@ def unseal(keys: Sequence[bytes], token: str) -> tuple[int, int]:
     Accepts any case, dashes and spaces, and the look-alikes I, L, O. Raises ``Refused`` CODE-MALFORMED when it cannot
     be a token, CODE-FORGED when no key made it.
     """
-    value = _number(token)
+    return _unsealed(tuple(keys), _number(token))
+
+
+@lru_cache(maxsize=4096)
+def _unsealed(keys: tuple[bytes, ...], value: int) -> tuple[int, int]:
+    """A customer's token is opened a few times for each page, so its numbers are kept; a forged one is not."""
     for key in keys:
         left, right = value >> _HALF, value & _HALF_MASK
         for turn in range(_ROUNDS - 1, -1, -1):

@@ -4,11 +4,12 @@ In come jobs that the issuing transaction wrote; out go deliveries, at least onc
 kept with their reason until somebody looks at them.
 """
 
-from .mail import MailCarrier, is_address, masked, to_folder, to_smtp
+from .addresses import is_address, likely_address, masked
+from .mail import MailCarrier, to_folder, to_smtp
 from .outbox import Carrier, Job, Outbox, Undeliverable, backoff_ms
 from .report import ReportCarrier
 
 __all__ = [
-    "Carrier", "Job", "MailCarrier", "Outbox", "ReportCarrier", "Undeliverable", "backoff_ms", "is_address", "masked",
+    "Carrier", "Job", "MailCarrier", "Outbox", "ReportCarrier", "Undeliverable", "backoff_ms", "is_address", "likely_address", "masked",
     "to_folder", "to_smtp",
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -25,23 +24,12 @@ from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused
 from piaoma.store import Database
 
+from .addresses import is_address
 from .outbox import Job, Undeliverable
 
 SMTP_SECONDS_MAX = 30
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 
 Render = Callable[[bytes, str], Awaitable[bytes]]
-
-
-def is_address(text: str) -> bool:
-    """Whether a text can be an e-mail address: one @, a domain with a dot, no spaces, no line ends."""
-    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
-
-
-def masked(address: str) -> str:
-    """As lists and logs show it: ``l***@example.cn``."""
-    name, at, domain = address.partition("@")
-    return f"{name[:1]}***{at}{domain}" if at else "***"
 
 
 def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str) -> EmailMessage:

@@ -19,7 +19,7 @@ import structlog
 from piaoma.store import Database, milliseconds
 
 LEASE_MS = 60_000
-BATCH_MAX = 100
+BATCH_MAX = 500
 BACKOFF_FIRST_MS, BACKOFF_MAX_MS = 2_000, 3_600_000
 IDLE_SECONDS = 0.5
 REASON_MAX = 200  # characters
@@ -83,21 +83,26 @@ class Outbox:
         """Work until cancelled. What goes wrong with the store itself is logged and tried again."""
         while True:
             try:
-                worked = await self.work_once()
+                more = await self.work_once()
             except Exception:
                 _log.exception("outbox")
-                worked = False
-            await asyncio.sleep(0 if worked else IDLE_SECONDS)
+                more = False
+            await asyncio.sleep(0 if more else IDLE_SECONDS)
 
     async def work_once(self) -> bool:
-        """Do what is due now, one batch of each kind; whether there was anything."""
-        worked = False
+        """Do what is due now, one batch of each kind; whether there may be more.
+
+        A batch that is not full was all there was: what comes meanwhile gathers for the next, so that under load the
+        jobs of many invoices share their transactions.
+        """
+        more = False
         for kind, carrier in self._carriers.items():
-            jobs = await self._lease(kind, min(BATCH_MAX, carrier.batch_max))
+            batch_max = min(BATCH_MAX, carrier.batch_max)
+            jobs = await self._lease(kind, batch_max)
             if jobs:
-                worked = True
                 await self._carry(carrier, jobs)
-        return worked
+            more = more or len(jobs) == batch_max
+        return more
 
     async def _lease(self, kind: str, count: int) -> list[Job]:
         now_ms = milliseconds(self._now())

@@ -19,7 +19,7 @@ WHERE (i.merchant_id, i.number) IN ({keys})
 class ReportCarrier:
     """Carries report jobs, many in one call."""
 
-    batch_max = 100
+    batch_max = 500
     attempts_max: int | None = None  # the authority must know of every invoice, however long it is away
 
     def __init__(self, database: Database, channel: Channel) -> None:

@@ -155,14 +155,14 @@ async def session_of(office: Office, secret: str) -> Session | None:
     """Who holds a cookie, or None when the session has ended or never was."""
     if not secret:
         return None
-    rows = await office.database.read(
+    row = await office.database.read_by_key(
         "SELECT s.user_id, s.merchant_id, u.login, m.role, s.expires_at_ms FROM sessions s"
         " JOIN users u ON u.user_id = s.user_id"
         " JOIN memberships m ON m.merchant_id = s.merchant_id AND m.user_id = s.user_id"
         " WHERE s.secret_hash = $1 AND s.expires_at_ms > $2",
         _digest(secret), milliseconds(office.now()),
     )  # fmt: skip
-    return Session(rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][4]) if rows else None
+    return Session(row[0], row[1], row[2], row[3], row[4]) if row else None
 
 
 async def log_out(office: Office, secret: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.codes.proof import ScanProof
-from piaoma.codes.symbol import Symbol, draw
+from piaoma.codes.symbol import Symbol, draw, pointer_url
 from piaoma.invoice.draft import InvoiceKind, Line, Pricing
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.parties import Buyer
@@ -83,6 +83,15 @@ class Code(msgspec.Struct, frozen=True):
         return draw(self.url)
 
 
+async def open_offer(office: Office, merchant_id: int, code_id: int) -> tuple[CodeState, Offer]:
+    """What a code offers and whether it still does: all that confirming it needs. Raises CODE-NOT-FOUND."""
+    row = await office.database.read_by_key(_OPEN_OFFER, merchant_id, code_id)
+    if row is None:
+        raise refuse("CODE-NOT-FOUND")
+    return _state(row[0], row[1], row[2], milliseconds(office.now())), msgspec.json.decode(row[3], type=Offer)
+
+
+_OPEN_OFFER = "SELECT state, expires_at_ms, viewed_at_ms, offer FROM codes WHERE merchant_id = $1 AND code_id = $2"
 SELECT_CODE = """
 SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
        c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, i.number, i.buyer_name
@@ -91,16 +100,21 @@ FROM codes c LEFT JOIN issues s ON s.merchant_id = c.merchant_id AND s.issue_key
 """
 
 
-async def code(office: Office, merchant_id: int, code_id: int) -> Code:
-    """Raises ``Refused`` CODE-NOT-FOUND."""
-    rows = await office.database.read(SELECT_CODE + "WHERE c.merchant_id = $1 AND c.code_id = $2", merchant_id, code_id)
-    if not rows:
+_ONE_CODE = SELECT_CODE + "WHERE c.merchant_id = $1 AND c.code_id = $2"
+
+
+async def code(office: Office, merchant_id: int, code_id: int, token: str = "") -> Code:
+    """A code; ``token`` when the caller knows it already. Raises ``Refused`` CODE-NOT-FOUND."""
+    row = await office.database.read_by_key(_ONE_CODE, merchant_id, code_id)
+    if row is None:
         raise refuse("CODE-NOT-FOUND")
-    return _code(office, rows[0])
+    return _code(office, row, token)
 
 
-def _code(office: Office, row: Row) -> Code:
-    zone = office.now().tzinfo
+def _code(office: Office, row: Row, token: str = "") -> Code:
+    now = office.now()
+    zone = now.tzinfo
+    token = token or office.token(row["merchant_id"], row["code_id"])
 
     def moment(ms: int) -> datetime:
         return datetime.fromtimestamp(ms / 1000, zone)
@@ -108,9 +122,9 @@ def _code(office: Office, row: Row) -> Code:
     return Code(
         merchant_id=row["merchant_id"],
         code_id=row["code_id"],
-        token=office.token(row["merchant_id"], row["code_id"]),
-        url=office.url(row["merchant_id"], row["code_id"]),
-        state=_state(row, milliseconds(office.now())),
+        token=token,
+        url=pointer_url(office.config.base_url, token),
+        state=_state(row["state"], row["expires_at_ms"], row["viewed_at_ms"], milliseconds(now)),
         offer=msgspec.json.decode(row["offer"], type=Offer),
         total=from_fen(row["total_fen"]),
         summary=row["summary"],
@@ -127,12 +141,12 @@ def _code(office: Office, row: Row) -> Code:
     )
 
 
-def _state(row: Row, now_ms: int) -> CodeState:
-    if row["state"] != "open":
-        return CodeState(row["state"])
-    if row["expires_at_ms"] <= now_ms:
+def _state(stored: str, expires_at_ms: int, viewed_at_ms: int | None, now_ms: int) -> CodeState:
+    if stored != "open":
+        return CodeState(stored)
+    if expires_at_ms <= now_ms:
         return CodeState.EXPIRED
-    return CodeState.VIEWED if row["viewed_at_ms"] else CodeState.OPEN
+    return CodeState.VIEWED if viewed_at_ms else CodeState.OPEN
 
 
 async def list_codes(

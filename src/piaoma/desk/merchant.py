@@ -84,14 +84,13 @@ class Quota(msgspec.Struct, frozen=True):
 
 async def merchant(office: Office, merchant_id: int) -> Merchant:
     """Raises ``Refused`` MERCHANT-NOT-FOUND."""
-    rows = await office.database.read(
+    row = await office.database.read_by_key(
         "SELECT merchant_id, name, taxpayer_id, taxpayer_kind, shop_name, address, phone, bank, account, drawer,"
         " state, verified_at_ms FROM merchants WHERE merchant_id = $1",
         merchant_id,
     )
-    if not rows:
+    if row is None:
         raise refuse("MERCHANT-NOT-FOUND")
-    row = rows[0]
     return Merchant(
         row[0], row[1], row[2], TaxpayerKind(row[3]), row[4], row[5], row[6], row[7], row[8], row[9], row[10],
         row[11] is not None,

@@ -83,23 +83,23 @@ def _invoice(office: Office, row: Row) -> Invoice:
 
 async def invoice(office: Office, merchant_id: int, number: str) -> Invoice:
     """Raises ``Refused`` INVOICE-NOT-FOUND."""
-    rows = await office.database.read(
+    row = await office.database.read_by_key(
         f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 AND number = $2",  # noqa: S608
         merchant_id, number,
     )  # fmt: skip
-    if not rows:
+    if row is None:
         raise refuse("INVOICE-NOT-FOUND")
-    return _invoice(office, rows[0])
+    return _invoice(office, row)
 
 
 async def original(office: Office, merchant_id: int, number: str) -> bytes:
     """The signed XML as it was issued. Raises ``Refused`` INVOICE-NOT-FOUND."""
-    rows = await office.database.read(
+    row = await office.database.read_by_key(
         "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
     )
-    if not rows:
+    if row is None:
         raise refuse("INVOICE-NOT-FOUND")
-    return bytes(rows[0][0])
+    return bytes(row[0])
 
 
 async def search_invoices(office: Office, merchant_id: int, wanted: Filter, cursor: str = "") -> Found:

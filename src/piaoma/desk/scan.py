@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.codes.pickup import is_pickup_code
-from piaoma.codes.token import unseal
+from piaoma.codes.token import canonical, unseal
 from piaoma.invoice import rules, taxpayer_id, totals
 from piaoma.invoice.issued import PricedLine, Totals
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import IssueState, Outcome, milliseconds
 
-from .codes import Code, CodeState, code
+from .codes import Code, CodeState, code, open_offer
 from .deliver import send
 from .issue import issue
 from .merchant import Merchant, merchant
@@ -56,7 +56,7 @@ async def scan(office: Office, token: str, holder: str, *, granted: bool = False
     Raises ``Refused`` CODE-MALFORMED or CODE-FORGED before the store is asked, CODE-NOT-FOUND.
     """
     merchant_id, code_id = unseal(office.token_keys, token)
-    found = await code(office, merchant_id, code_id)
+    found = await code(office, merchant_id, code_id, canonical(token))
     shop = await merchant(office, merchant_id)
     draft = draft_of(found.offer, shop, found.offer.buyer or NOBODY_YET)
     lines, sums = totals.price(draft, found.created_at.date(), office.catalogue)
@@ -89,12 +89,12 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
     Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
     """
     merchant_id, code_id = unseal(office.token_keys, token)
-    found = await code(office, merchant_id, code_id)
-    if found.state in (CodeState.REVOKED, CodeState.EXPIRED):
-        cause = "CODE-REVOKED" if found.state is CodeState.REVOKED else "CODE-EXPIRED"
+    state, offer = await open_offer(office, merchant_id, code_id)
+    if state in (CodeState.REVOKED, CodeState.EXPIRED):
+        cause = "CODE-REVOKED" if state is CodeState.REVOKED else "CODE-EXPIRED"
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
     shop = await merchant(office, merchant_id)
-    draft = draft_of(found.offer, shop, found.offer.buyer or buyer)
+    draft = draft_of(offer, shop, offer.buyer or buyer)
     digest = holder_digest(merchant_id, code_id, holder)
     for turn in range(TURNS_MAX):
         # A refusal of an earlier try stands for that try only: nothing was issued, so the same button tries again.

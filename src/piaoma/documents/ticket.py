@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
+from piaoma.invoice import printable
 from piaoma.invoice.draft import Draft, InvoiceKind, ZeroKind
 from piaoma.invoice.issued import IssuedInvoice, PricedLine, Totals
 from piaoma.invoice.parties import Party
@@ -19,6 +20,14 @@ TITLES = {
     InvoiceKind.GENERAL: "电子发票（普通发票）",
 }
 NO_TAX = "***"
+
+MM_PER_POINT = 25.4 / 72
+SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5)  # points; smaller is not read any more
+LEADING = 1.2  # from row to row, in sizes
+
+_WORD = re.compile(r"[0-9A-Za-z\u00c0-\u024f.,@&'/_+-]")
+_CLOSING = frozenset("，。、；：！？）】》」』〉”’…,.;:!?)]}%℃")
+_OPENING = frozenset("（【《「『〈“‘([{¥#")
 
 
 class TicketLine(msgspec.Struct, frozen=True):
@@ -154,30 +163,71 @@ def _red_remark(invoice: IssuedInvoice) -> str:
     return f"{names} {invoice.remark}".strip()
 
 
+class Block(msgspec.Struct, frozen=True):
+    """A text as it is set: rows, their size in points, and the step from one to the next in millimetres."""
+
+    rows: tuple[str, ...]
+    size: float
+    pitch: float
+
+    @property
+    def height(self) -> float:
+        """In millimetres."""
+        return len(self.rows) * self.pitch
+
+
 def width_em(text: str) -> float:
-    """How wide a text is, in em: full-width characters 1, Latin letters and digits by rough class. Never too small."""
-    width = 0.0
-    for letter in text:
-        if unicodedata.east_asian_width(letter) in "WF" or ord(letter) > 0x2E7F:
-            width += 1.0
-        elif letter in "MWmw@%":
-            width += 0.95
-        elif letter.isupper():
-            width += 0.74
-        else:
-            width += 0.6
-    return width
+    """How wide a text is, in em, by the fonts' own figures."""
+    advances = printable.advances()
+    return sum(advances.get(letter, 1000) for letter in text) / 1000
 
 
 def wrapped(text: str, em_max: float) -> list[str]:
-    """A text cut into rows that are no wider than ``em_max``; an empty text is one empty row."""
-    rows, row, width = [], "", 0.0
-    for letter in text:
-        step = width_em(letter)
-        if row and width + step > em_max:
-            rows.append(row)
-            row, width = "", 0.0
-        row += letter
-        width += step
-    rows.append(row)
-    return rows
+    """A text cut into rows that are no wider than ``em_max``; an empty text is one empty row.
+
+    No character is lost. Cut is before a word where one begins, never before a closing sign; what has no such place is
+    cut where the row is full.
+    """
+    advances = printable.advances()
+    room = int(em_max * 1000)
+    rows, start = [], 0
+    while True:
+        end, width = start, 0
+        while end < len(text) and (width := width + advances.get(text[end], 1000)) <= room:
+            end += 1
+        if end == len(text):
+            rows.append(text[start:])
+            return rows
+        end = _cut(text, start, max(end, start + 1))
+        rows.append(text[start:end])
+        start = end
+
+
+def set_in(text: str, width_mm: float, height_mm: float, sizes: Sequence[float] = SIZES) -> Block:
+    """A text set in the largest of the sizes at which it fits a space; in the smallest when none does."""
+    for size in sizes:
+        block = set_at(text, width_mm, size)
+        if block.height <= height_mm:
+            break
+    return block
+
+
+def set_at(text: str, width_mm: float, size: float) -> Block:
+    """A text set in one size, as many rows as it takes."""
+    rows = wrapped(text, width_mm / MM_PER_POINT / size)
+    return Block(tuple(row.strip() for row in rows), size, round(size * MM_PER_POINT * LEADING, 3))
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """Where a row that is full at ``end`` had better end."""
+    least = start + (end - start) // 2  # no row is left more than half empty
+    if text[end] == " ":
+        return end + 1
+    place = end
+    while place > least and _WORD.match(text[place - 1]) and _WORD.match(text[place]):
+        place -= 1
+    if place == least:
+        place = end
+    while place > least and (text[place] in _CLOSING or text[place - 1] in _OPENING):
+        place -= 1
+    return place if place > least else end

@@ -68,14 +68,17 @@ class Deduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DifferenceMode(StrEnum):
-    """How 差额征税 is invoiced."""
+    """How 差额征税 is invoiced. That there are these two is certain [C]."""
 
-    FULL = "01"  # 差额征税-全额开票
-    DIFFERENCE = "02"  # 差额征税-差额开票
+    FULL = "01"  # 差额征税-全额开票: tax on the whole amount; the deduction is made in the seller's return only [L]
+    DIFFERENCE = "02"  # 差额征税-差额开票: tax on the amount less the deduction [C]
 
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """差额征税: tax is due on the amount less the deduction."""
+    """差额征税: the seller owes tax on the amount less the deduction; ``mode`` says what the invoice shows of it.
+
+    Whether the platform wants the vouchers in either mode is not known [U]: when they are given, they must add up.
+    """
 
     mode: DifferenceMode
     deduction: Decimal  # 扣除额, yuan

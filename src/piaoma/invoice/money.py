@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
-from .refusal import refuse
+from .refusal import Refusal, refuse
 
 FEN = Decimal("0.01")
 AMOUNT_MAX = Decimal("9999999999999.99")  # yuan; what the form's columns can hold
+FIGURE_DIGITS_MAX = 40  # characters of any figure of a draft, and places of its first digit from the point
+
+# Sums and products of bounded figures are exact here, and cutting one to its decimals never raises.
+WIDE = Context(prec=4 * FIGURE_DIGITS_MAX, rounding=ROUND_HALF_UP)
 
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．，－＋", "0123456789.,-+")
 _TYPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?")
@@ -16,8 +20,33 @@ _TYPED = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?")
 
 def round_fen(value: Decimal) -> Decimal:
     """Round half up, away from zero, to two decimals (tax-rules.md, Amounts)."""
-    rounded = value.quantize(FEN, ROUND_HALF_UP)
+    rounded = value.quantize(FEN, ROUND_HALF_UP, WIDE)
     return rounded or abs(rounded)  # a form has no minus before a zero
+
+
+def is_bounded(figure: Decimal) -> bool:
+    """Whether a figure from outside may be worked with at all: finite, and of a size that nothing chokes on.
+
+    Every Decimal of a draft is asked this before anything else: ``1E-999999999`` is a short text that takes two
+    gigabytes to print, and comparing with a signalling NaN raises.
+    """
+    # ``str`` writes exponents as such, so its length bounds the digits; it is the fastest way to count them.
+    return (
+        figure.is_finite()
+        and -FIGURE_DIGITS_MAX <= figure.adjusted() <= FIGURE_DIGITS_MAX
+        and len(str(figure)) <= FIGURE_DIGITS_MAX
+    )
+
+
+def border_fault(figure: Decimal, field: str) -> Refusal | None:
+    """What is wrong with a figure that is not bounded: AMOUNT-NOT-A-NUMBER, AMOUNT-TOO-LARGE or AMOUNT-DECIMALS."""
+    if is_bounded(figure):
+        return None
+    if not figure.is_finite():
+        cause = "AMOUNT-NOT-A-NUMBER"
+    else:
+        cause = "AMOUNT-TOO-LARGE" if figure.copy_abs() > AMOUNT_MAX else "AMOUNT-DECIMALS"
+    return Refusal(cause, field, {"have": str(figure)[:40]})
 
 
 def to_fen(yuan: Decimal) -> int:

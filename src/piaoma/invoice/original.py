@@ -41,6 +41,7 @@ _TAXPAYER_NAMES = {
     TaxpayerKind.SMALL_SCALE: "小规模纳税人",
     TaxpayerKind.REGISTERED_SMALL_SCALE: "转登记小规模纳税人",
 }
+BOM = b"\xef\xbb\xbf"  # what editors put in front of a file; no part of what it says
 _HEAD = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<EInvoice>'
 _SIGNATURE_OPEN = (
     f'<TaxBureauSignature><Reference URI="{SIGNED_PARTS}"></Reference>'
@@ -107,9 +108,10 @@ def signed_bytes(original: bytes) -> bytes:
     """What was signed, cut out of a file that ``assemble`` made.
 
     Strict on purpose: only the one layout that we write, with each part once, so nothing can be signed in one place
-    and read from another. Raises ``Refused`` ORIGINAL-LAYOUT for any other file.
+    and read from another. One BOM in front is passed over, as the reader does. Raises ``Refused`` ORIGINAL-LAYOUT
+    for any other file.
     """
-    body, found, rest = original.partition(_SIGNATURE_OPEN)
+    body, found, rest = original.removeprefix(BOM).partition(_SIGNATURE_OPEN)
     if not (found and body.startswith(_HEAD) and rest.endswith(_SIGNATURE_CLOSE) and _SIGNATURE_OPEN not in rest):
         raise refuse("ORIGINAL-LAYOUT")
     match = _SIGNATURE.fullmatch(rest.removesuffix(_SIGNATURE_CLOSE))

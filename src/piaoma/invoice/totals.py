@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from .draft import Difference, Draft
+from .draft import Difference, DifferenceMode, Draft
+from .inspect import check_figures
 from .issued import Bureau, IssuedInvoice, PricedLine, Totals
 from .lines import price_line
 from .money import round_fen
 from .parties import Party
+from .refusal import refuse
 from .rules import Catalogue
 from .words import to_words
 
@@ -20,13 +22,28 @@ def printed_name(name: str, short_name: str) -> str:
 
 
 def price(draft: Draft, on: date, catalogue: Catalogue) -> tuple[tuple[PricedLine, ...], Totals]:
-    """Work out tax and totals of a draft that ``rules.check`` let pass. Header totals are the sums of the lines."""
+    """Work out tax and totals of a draft that ``rules.check`` let pass. Header totals are the sums of the lines.
+
+    The figures are looked at once more as a stranger would. What disagrees is a rule that is missing, and is not
+    issued: raises ``Refused`` FIGURES-DISAGREE.
+    """
     priced = []
     for line in draft.lines:
         entry = catalogue.lookup(line.code, on)
         assert entry is not None, "a checked draft has known codes"
         priced.append(price_line(line, draft, printed_name(line.name, entry.short_name)))
-    return tuple(priced), totals_of(priced)
+    sums = totals_of(priced)
+    found = check_figures(priced, sums, (_deducted(draft.difference),))
+    if found:
+        raise refuse("FIGURES-DISAGREE", found[0].field, have=found[0].cause)
+    return tuple(priced), sums
+
+
+def _deducted(difference: Difference | None) -> Decimal:
+    """What the tax of the lines leaves out."""
+    if difference is None or difference.mode is DifferenceMode.FULL:
+        return Decimal(0)
+    return difference.deduction
 
 
 def totals_of(lines: list[PricedLine] | tuple[PricedLine, ...]) -> Totals:
@@ -75,6 +92,10 @@ def remark_of(draft: Draft) -> str:
 
 
 def _difference_remark(difference: Difference) -> str:
+    """``差额征税：20.00 元。`` of 差额开票 (tax-rules.md). 全额开票 names its mode and no amount, which would say of a
+    full tax that it is not one; how the platform words it is not known [U]."""
+    if difference.mode is DifferenceMode.FULL:
+        return "差额征税-全额开票。"
     return f"差额征税：{difference.deduction:.2f} 元。"
 
 

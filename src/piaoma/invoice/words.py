@@ -1,6 +1,8 @@
 """Amounts in words (大写), as real 数电票 write them: one form is written, every form that occurs is read.
 
-Source: einvoice.md §4 [C]. Written: 圆, 圆整, 零X分, X角整. Read as well: 元 and 正, 角 without 整, 分 without 零.
+Source: einvoice.md §4 [C]. Written: 圆, 圆整, 零X分, X角整. Read as well: 元 and 正, 角 without 整, 分 without 零,
+a 零 that the rules for bills leave to the writer, 零角 and 零分. Nothing else: words in an order that no amount has are
+no amount.
 """
 
 from __future__ import annotations
@@ -16,10 +18,26 @@ _GROUPS = ("", "万", "亿", "万")  # the fourth is 万 of 亿; 16 digits of yu
 NEGATIVE = "（负数）"
 WORDS_MAX = Decimal("9999999999999999.99")
 
-_VALUE = {digit: value for value, digit in enumerate(_DIGITS)} | {"〇": 0, "两": 2, "陸": 6}
+_VALUE = {digit: value for value, digit in enumerate(_DIGITS)}
 _PLACE_VALUE = {"拾": 10, "佰": 100, "仟": 1000}
 _WORDS = re.compile(
-    r"(?P<yuan>[零〇壹贰叁肆伍陆柒捌玖两陸拾佰仟万亿]+)?(?:圆)?(?:(?P<jiao>.)角)?(?:零?(?P<fen>.)分)?整?"
+    r"(?P<yuan>[零壹贰叁肆伍陆柒捌玖拾佰仟万亿]+圆)?(?:零?(?P<jiao>[零壹贰叁肆伍陆柒捌玖])角)?"
+    r"(?:零?(?P<fen>[零壹贰叁肆伍陆柒捌玖])分)?整?"
+)
+WORDS_CHARACTERS_MAX = 80  # the longest amount takes 36
+
+# The same characters, written in other ways.
+_OTHER_CHARACTERS = str.maketrans("元圓正〇两貳陸萬億()負", "圆圆整零贰贰陆万亿（）负", "⊗ \u3000")
+# What may be said or left out without changing the amount, in the order in which it is left out.
+_OPTIONAL = (
+    (re.compile(r"^（负数）"), "负"),
+    (re.compile(r"整$"), ""),
+    (re.compile(r"零角|零分"), ""),
+    (re.compile(r"圆零(?=.[角分])"), "圆"),
+    (re.compile(r"(?<=[拾佰仟])([万亿])零(?=.仟)"), r"\1"),
+    (re.compile(r"^(负?)零圆(?=.)"), r"\1"),
+    (re.compile(r"^(负?)零(?=.分)"), r"\1"),
+    (re.compile(r"^(负?)拾"), r"\1壹拾"),
 )
 
 
@@ -75,26 +93,35 @@ def _part(value: int) -> str:
 
 
 def from_words(words: str) -> Decimal | None:
-    """The amount that words name, or None when they are no amount. Reads every form that occurs on real invoices."""
-    text = words.strip().replace("元", "圆").replace("正", "整").replace("⊗", "").replace(" ", "")
-    text = text.replace("(", "（").replace(")", "）")
-    sign = 1
-    for mark in (NEGATIVE, "负"):
-        if text.startswith(mark):
-            sign, text = -1, text[len(mark) :]
-    match = _WORDS.fullmatch(text)
-    if not text or match is None or ("圆" not in text and match["yuan"]):
+    """The amount that words name, or None when they are no amount.
+
+    Every form that occurs on real invoices is read. What was read is written again and must be what was given, but
+    for what may be left out; so 玖玖伍拾捌圆整 is not 58, and 万圆整 is nothing.
+    """
+    text = words.translate(_OTHER_CHARACTERS).strip()
+    if len(text) > WORDS_CHARACTERS_MAX:
         return None
-    whole = _read_integer(match["yuan"]) if match["yuan"] else 0
-    jiao = _VALUE.get(match["jiao"], -1) if match["jiao"] else 0
-    fen = _VALUE.get(match["fen"], -1) if match["fen"] else 0
-    if whole is None or jiao < 0 or fen < 0 or not (match["yuan"] or match["jiao"] or match["fen"]):
+    unsigned = text.removeprefix(NEGATIVE).removeprefix("负")
+    match = _WORDS.fullmatch(unsigned)
+    if match is None or not (match["yuan"] or match["jiao"] or match["fen"]):
         return None
-    return from_fen(sign * (whole * 100 + jiao * 10 + fen))
+    whole = _read_integer(match["yuan"].removesuffix("圆")) if match["yuan"] else 0
+    if whole > WORDS_MAX:
+        return None
+    fen = whole * 100 + sum(_VALUE[match[part]] * worth for part, worth in (("jiao", 10), ("fen", 1)) if match[part])
+    amount = from_fen(fen if unsigned == text else -fen)
+    return amount if _shortest(to_words(amount)) == _shortest(text) else None
 
 
-def _read_integer(words: str) -> int | None:
-    """Words of a whole number; None when places stand in an order that no number has."""
+def _shortest(text: str) -> str:
+    """Words without what may be left out."""
+    for optional, instead in _OPTIONAL:
+        text = optional.sub(instead, text)
+    return text
+
+
+def _read_integer(words: str) -> int:
+    """Words of a whole number. Places in an order that no number has give some number; the caller compares."""
     total, section, digit = 0, 0, 0
     for letter in words:
         if letter in _VALUE:

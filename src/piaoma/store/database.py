@@ -64,6 +64,11 @@ class Database(Protocol):
 
     async def read(self, statement: str, *parameters: Any) -> Sequence[Row]: ...
 
+    async def read_by_key(self, statement: str, *parameters: Any) -> Row | None:
+        """One row by its key, or None. Only for statements that touch a handful of pages: SQLite runs them on the
+        loop's own thread, where handing them over would cost more than they do."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -73,6 +73,10 @@ class PostgresDatabase:
         rows: Sequence[Row] = await self._pool.fetch(statement, *parameters)
         return rows
 
+    async def read_by_key(self, statement: str, *parameters: Any) -> Row | None:
+        row: Row | None = await self._pool.fetchrow(statement, *parameters)
+        return row
+
     async def close(self) -> None:
         await self._pool.close()
 

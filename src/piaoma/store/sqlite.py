@@ -87,6 +87,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = self._connect()
+        self._loop_reader = self._connect(read_only=True)
         self._turn = asyncio.Lock()
         self._commits = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._reads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="read")
@@ -143,8 +144,13 @@ class SqliteDatabase:
         finally:
             self._idle_readers.put(connection)
 
+    async def read_by_key(self, statement: str, *parameters: Any) -> Row | None:
+        row: sqlite3.Row | None = self._loop_reader.execute(_numbered(statement), parameters).fetchone()
+        return row
+
     async def close(self) -> None:
         async with self._turn:
+            self._loop_reader.close()
             self._reads.shutdown(wait=True)
             self._commits.shutdown(wait=True)
             for connection in self._readers:

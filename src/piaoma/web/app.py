@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from piaoma.desk.config import Config
 from piaoma.desk.office import Office, open_office
@@ -28,9 +27,11 @@ def create_app(config: Config, opener: AbstractAsyncContextManager[Office] | Non
             app.state.office = office
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=HANDLERS,
-        middleware=[Middleware(Guard, secure=config.secure), Middleware(GZipMiddleware, minimum_size=600)],
+        middleware=[Middleware(Guard, secure=config.secure)],
     )
+    app.state.buckets = {}
+    return app

@@ -6,7 +6,6 @@ import hmac
 from urllib.parse import parse_qsl
 
 import msgspec
-from itsdangerous import BadData, URLSafeSerializer
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
@@ -16,6 +15,7 @@ from piaoma.invoice.refusal import refuse
 
 from .middleware import same_origin
 from .page import office_of
+from .signed import pack, unpack
 
 FIELDS_MAX = 500
 FIELD_MAX = 20_000  # characters
@@ -66,22 +66,15 @@ class Confirmation(msgspec.Struct, frozen=True, array_like=True):
 
 def sign_confirmation(request: Request, confirmation: Confirmation) -> str:
     """The hidden field behind a confirm button."""
-    return _serializer(request, "confirm").dumps(msgspec.to_builtins(confirmation))
+    return pack(office_of(request).cookie_key, "confirm", confirmation)
 
 
 def read_confirmation(request: Request, signed: str, token: str) -> Confirmation:
     """What the button stood for. Raises ``Refused`` REQUEST-STALE when it is not ours or of another code."""
-    try:
-        confirmation = msgspec.convert(_serializer(request, "confirm").loads(signed), Confirmation)
-    except (BadData, msgspec.ValidationError):
-        raise refuse("REQUEST-STALE") from None
-    if confirmation.token != token:
+    confirmation = unpack(office_of(request).cookie_key, "confirm", signed, Confirmation)
+    if confirmation is None or confirmation.token != token:
         raise refuse("REQUEST-STALE")
     return confirmation
-
-
-def _serializer(request: Request, purpose: str) -> URLSafeSerializer:
-    return URLSafeSerializer(office_of(request).cookie_key, salt=purpose)
 
 
 def csrf_token(request: Request, session_secret: str) -> str:

@@ -20,7 +20,7 @@ from piaoma.trust import SignatureVerdict, verify_original
 
 from . import forms
 from .errors import explained
-from .page import office_of, render, static_files
+from .page import compressed, office_of, render, static_files
 from .throttle import Throttle
 
 YEAR_SECONDS = 365 * 86400
@@ -69,7 +69,7 @@ async def verify(request: Request) -> Response:
     """查验: is this original whole, signed by whom, consistent?"""
     if request.method != "POST":
         return render(request, "verify.html", result=None)
-    _verifications.spend(request.client.host if request.client else "")
+    _verifications.spend(request)
     data = await forms.read_photo(request)
     verdict, invoice = await asyncio.to_thread(_judge, data, office_of(request).roots)
     result = {
@@ -100,7 +100,9 @@ async def static(request: Request) -> Response:
     if address != request.url.path:
         raise Refused(Refusal("PAGE-NOT-FOUND"))
     kind = _TYPES[name.rpartition(".")[2]]
-    return Response(data, media_type=kind, headers={"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"})
+    response = compressed(request, data, kind)
+    response.headers["cache-control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+    return response
 
 
 async def icon(request: Request) -> Response:

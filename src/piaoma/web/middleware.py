@@ -5,6 +5,7 @@ Logs hold no token, address or name: the path of a code is cut to its prefix.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ _CSP = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _log = structlog.get_logger("piaoma.web")
+_PROCESS = secrets.token_hex(4)  # so that the ids of two processes differ
+_REQUESTS = itertools.count(1)
 
 
 class BodyTooLarge(Exception):
@@ -54,7 +57,7 @@ class Guard:
             await send({"type": "http.response.body"})
             return
         started = time.perf_counter()
-        request_id = secrets.token_hex(8)
+        request_id = f"{_PROCESS}{next(_REQUESTS):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
         if scope["path"].startswith("/S/"):
             # Symbols hold capitals; people type either.
@@ -79,12 +82,11 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {name for name, _ in message["headers"]}
-                extra = [pair for pair in self._headers if pair[0] not in present]
-                if b"cache-control" not in present:
-                    extra.append((b"cache-control", b"no-store"))
-                extra.append((b"x-request-id", request_id.encode()))
-                message["headers"] = [*message["headers"], *extra]
+                headers = message["headers"]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                headers.append((b"x-request-id", request_id.encode()))
+                headers.extend(self._headers)
             await send(message)
 
         try:
@@ -92,9 +94,9 @@ class Guard:
         finally:
             elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
             # What failed or was slow is worth a line; a thousand good answers a second are not.
-            note = _log.info if status >= 400 or elapsed_ms > SLOW_MS else _log.debug
-            note("request", method=scope["method"], path=shown_path(scope["path"]), status=status,
-                       ms=elapsed_ms, id=request_id)  # fmt: skip
+            if status >= 400 or elapsed_ms > SLOW_MS:
+                path = shown_path(scope["path"])
+                _log.info("request", method=scope["method"], path=path, status=status, ms=elapsed_ms, id=request_id)
 
 
 def shown_path(path: str) -> str:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical
-from piaoma.delivery import masked
+from piaoma.delivery import likely_address, masked
 from piaoma.desk import deliver, records
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
@@ -39,25 +39,11 @@ from .throttle import Throttle
 OPEN_STATES = (CodeState.OPEN, CodeState.VIEWED)
 WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
 REFRESH_SECONDS = (1, 2, 4, 8, 15)
-COMMON_DOMAINS = (
-    "qq.com",
-    "163.com",
-    "126.com",
-    "gmail.com",
-    "outlook.com",
-    "foxmail.com",
-    "sina.com",
-    "hotmail.com",
-)
 
 _confirms = Throttle(burst=20, per_minute=30)  # for one code from one address
 _pickups = Throttle(burst=5, per_minute=5)
 _strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
 _mails = Throttle(burst=5, per_minute=2)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 async def _scan(request: Request) -> tuple[Scan, str]:
@@ -69,7 +55,7 @@ async def _scan(request: Request) -> tuple[Scan, str]:
         granted = cookies.granted(request, token) or _pickup_in_address(request, token)
         return await scan(office_of(request), token, holder, granted=granted), holder
     except Refused:
-        _strangers.spend(_address(request))
+        _strangers.spend(request)
         raise
 
 
@@ -81,7 +67,7 @@ def _pickup_in_address(request: Request, token: str) -> bool:
     try:
         unlock(office_of(request), token, pickup)
     except Refused:
-        _pickups.spend(f"{token}{_address(request)}")
+        _pickups.spend(request, token)
         return False
     return True
 
@@ -220,7 +206,7 @@ async def keep_title(request: Request) -> Response:
         # Opening the page left no cookie in this browser, so a redirect would lose the title: the button holds it.
         response = _offer_page(request, found, holder, (), None, taken=title)
         cookies.keep_holder(request, response, holder)
-    cookies.keep_wallet(request, response, cookies.with_title(wallet, title))
+    cookies.keep_wallet(request, response, cookies.used(wallet, title))
     return response
 
 
@@ -238,7 +224,7 @@ def _typed_title(form: dict[str, str]) -> Buyer:
 async def photo(request: Request) -> Response:
     """Read a title QR from a photo."""
     found, holder = await _scan(request)
-    _confirms.spend(f"photo{_address(request)}")
+    _confirms.spend(request, "photo")
     try:
         title = await asyncio.to_thread(read_title, await forms.read_photo(request))
     except Refused as refused:
@@ -251,10 +237,11 @@ async def do_confirm(request: Request) -> Response:
     form = await forms.read_form(request)
     token = canonical(request.path_params["token"])
     agreed = forms.read_confirmation(request, form.get("confirmation", ""), token)
-    _confirms.spend(f"{token}{_address(request)}")
+    _confirms.spend(request, token)
     office = office_of(request)
     # The cookie wins; the form's own secret serves browsers that keep none.
-    holder = cookies.holder_of(request) or agreed.holder
+    kept = cookies.holder_of(request)
+    holder = kept or agreed.holder
     email = form.get("email", "").strip()
     if email:
         email = deliver.check_address(email)
@@ -267,18 +254,19 @@ async def do_confirm(request: Request) -> Response:
         found = await scan(office, token, holder)
         return await _page(request, found, holder, outcome.refusals)
     onward = {}
-    if outcome.repeated or not cookies.holder_of(request):
+    if outcome.repeated or not kept:
         found = await scan(office, token, holder)
         if found.code.buyer_name not in (None, agreed.buyer.name):
             onward["kept"] = "1"
-        if not cookies.holder_of(request):
+        if not kept:
             onward["c"] = pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id)
     response = RedirectResponse(f"/s/{token}/result" + (f"?{urlencode(onward)}" if onward else ""), 303)
-    if not cookies.holder_of(request):
+    if not kept:
         cookies.keep_holder(request, response, holder)
-    if not agreed.buyer.natural_person or agreed.buyer.name != "个人" or cookies.wallet_of(request).titles:
-        wallet = cookies.with_title(cookies.wallet_of(request), agreed.buyer)
-        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email or wallet.email))
+    wallet = cookies.wallet_of(request)
+    used = cookies.used(wallet, agreed.buyer, email)
+    if used != wallet and (wallet.titles or not agreed.buyer.natural_person):
+        cookies.keep_wallet(request, response, used)
     return response
 
 
@@ -287,7 +275,7 @@ async def do_unlock(request: Request) -> Response:
     form = await forms.read_form(request)
     found, holder = await _scan(request)
     token = found.code.token
-    _pickups.spend(f"{token}{_address(request)}")
+    _pickups.spend(request, token)
     try:
         unlock(office_of(request), token, form.get("pickup", ""))
     except Refused as refused:
@@ -309,7 +297,7 @@ async def do_send(request: Request) -> Response:
         suggestion = likely_address(email)
         if suggestion and "sure" not in form:
             return await _result_page(request, found, typed=email)
-        _mails.spend(f"{token}{_address(request)}")
+        _mails.spend(request, token)
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
         return await _result_page(request, found, refused.refusals)
@@ -318,28 +306,6 @@ async def do_send(request: Request) -> Response:
     if wallet.titles:
         cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
     return response
-
-
-def likely_address(email: str) -> str:
-    """The address that was probably meant: one letter off a common domain (gmial.com → gmail.com), or empty."""
-    name, _, domain = email.lower().rpartition("@")
-    if domain in COMMON_DOMAINS:
-        return ""
-    near = [known for known in COMMON_DOMAINS if _one_slip(domain, known)]
-    return f"{name}@{near[0]}" if near else ""
-
-
-def _one_slip(typed: str, meant: str) -> bool:
-    """Whether a letter was left out, added, changed, or two neighbours exchanged."""
-    if len(typed) == len(meant):
-        wrong = [place for place in range(len(typed)) if typed[place] != meant[place]]
-        if len(wrong) == 1:
-            return True
-        return len(wrong) == 2 and wrong[1] == wrong[0] + 1 and typed[wrong[0]] == meant[wrong[1]] and (
-            typed[wrong[1]] == meant[wrong[0]]
-        )  # fmt: skip
-    short, long = sorted((typed, meant), key=len)
-    return len(long) == len(short) + 1 and any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
 
 
 async def download(request: Request) -> Response:

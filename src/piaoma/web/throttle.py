@@ -1,4 +1,4 @@
-"""Rate limits (限流): token buckets in bounded memory, keyed by what the caller names."""
+"""Rate limits (限流): token buckets in bounded memory, kept by the application, keyed by what the caller names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import math
 import time
 from collections import OrderedDict
 
+from starlette.requests import Request
+
 from piaoma.invoice.refusal import refuse
 
-BUCKETS_MAX = 50_000
+BUCKETS_MAX = 50_000  # of one limit
 
 
 class Throttle:
@@ -18,16 +20,20 @@ class Throttle:
         self._burst = burst
         self._per_second = per_minute / 60
         self._cause = cause
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def spend(self, key: str) -> None:
-        """Take one. Raises ``Refused`` with the seconds to wait."""
+    def spend(self, request: Request, key: str = "") -> None:
+        """Take one for this client address and key. Raises ``Refused`` with the seconds to wait."""
+        self.spend_for_all(request, f"{key} {request.client.host if request.client else ''}")
+
+    def spend_for_all(self, request: Request, key: str) -> None:
+        """Take one for a key, from wherever it comes."""
+        buckets: OrderedDict[str, tuple[float, float]] = request.app.state.buckets.setdefault(self, OrderedDict())
         now = time.monotonic()
-        left, at = self._buckets.pop(key, (float(self._burst), now))
+        left, at = buckets.pop(key, (float(self._burst), now))
         left = min(self._burst, left + (now - at) * self._per_second)
         if left < 1:
-            self._buckets[key] = (left, now)
+            buckets[key] = (left, now)
             raise refuse(self._cause, seconds=math.ceil((1 - left) / self._per_second))
-        self._buckets[key] = (left - 1, now)
-        if len(self._buckets) > BUCKETS_MAX:
-            self._buckets.popitem(last=False)
+        buckets[key] = (left - 1, now)
+        if len(buckets) > BUCKETS_MAX:
+            buckets.popitem(last=False)

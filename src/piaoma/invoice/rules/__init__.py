@@ -1,7 +1,8 @@
 """Every rule that a draft must keep before it can be issued, each with its own cause code.
 
-``check`` looks at everything and returns all refusals at once. Sources: tax-rules.md, with its marks of certainty
-repeated beside the rule. A blue (正数) draft only; red invoices have rules of their own.
+``check`` looks at everything and returns all refusals at once. Every figure is first asked whether it can be worked
+with at all (``money.is_bounded``), so none from outside makes the arithmetic raise or run away. Sources: tax-rules.md,
+with its marks of certainty repeated beside the rule. A blue (正数) draft only; red invoices have rules of their own.
 """
 
 from __future__ import annotations
@@ -34,16 +35,15 @@ class Catalogue(Protocol):
 
 def check(draft: Draft, on: date, catalogue: Catalogue) -> list[Refusal]:
     """All refusals of a draft that would be issued on a business date (Asia/Shanghai); empty when it may be."""
-    refusals: list[Refusal] = []
-    refusals += parties.check(draft)
-    refusals += whole.check_shape(draft)
+    unsound = whole.check_figures(draft)
+    refusals = [*unsound, *parties.check(draft), *whole.check_shape(draft)]
     if len(draft.lines) > whole.LINES_MAX:
         # Two thousand sentences about single lines would hide the one that matters.
         return refusals
     faulty = len(refusals)
     for place, one in enumerate(draft.lines):
         refusals += line.check(one, place, draft, on, catalogue)
-    if draft.lines and len(refusals) == faulty:
-        # Sums mean something only when every line does.
+    if draft.lines and not unsound and len(refusals) == faulty:
+        # Sums mean something only when every figure does.
         refusals += whole.check_sums(draft)
     return refusals

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import rates
 from ..draft import Draft, InvoiceKind, Line, LineKind, ZeroKind
 from ..lines import CHARACTERS_MAX, DECIMALS_MAX, PRODUCT_TOLERANCE
-from ..money import AMOUNT_MAX
+from ..money import AMOUNT_MAX, WIDE, border_fault, is_bounded, round_fen
 from ..refusal import Refusal
 from . import text
 
@@ -28,8 +28,9 @@ def check(line: Line, place: int, draft: Draft, on: date, catalogue: Catalogue) 
     amount_fault = _amount(line, path)
     refusals += amount_fault
     refusals += _quantity(line, path, amount_known=not amount_fault)
-    refusals += _rate(line, path, draft, on)
-    refusals += _code(line, path, draft, on, catalogue)
+    known = is_bounded(line.rate) and not line.rate.is_signed() and rates.is_known(line.rate)
+    refusals += _rate(line, path, draft, on) if known else [_unknown_rate(line, path)]
+    refusals += _code(line, path, draft, on, catalogue, rate_known=known)
     if draft.kind is InvoiceKind.SPECIAL and line.zero in (ZeroKind.EXEMPT, ZeroKind.UNTAXED):
         # VAT Law regulation art. 37 [L]; an exempt sale has no tax that a buyer could deduct.
         refusals.append(Refusal("SPECIAL-EXEMPT", f"{path}.zero"))
@@ -39,17 +40,16 @@ def check(line: Line, place: int, draft: Draft, on: date, catalogue: Catalogue) 
 def _amount(line: Line, path: str) -> list[Refusal]:
     amount = line.amount
     field = f"{path}.amount"
-    if not amount.is_finite():
-        return [Refusal("AMOUNT-NOT-A-NUMBER", field, {"have": str(amount)})]
+    if fault := border_fault(amount, field):
+        return [fault]
     if line.kind is LineKind.DISCOUNT:
         if amount >= 0:
             return [Refusal("DISCOUNT-NOT-NEGATIVE", field)]
     elif amount <= 0:
-        return [Refusal("AMOUNT-NOT-POSITIVE", field, {"have": f"{amount:f}"})]
+        return [Refusal("AMOUNT-NOT-POSITIVE", field, {"have": f"{amount:f}"[:40]})]
     if abs(amount) > AMOUNT_MAX:
         return [Refusal("AMOUNT-TOO-LARGE", field, {"have": f"{amount:.2E}"})]
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -2 and amount != round(amount, 2):
+    if amount != round_fen(amount):
         return [Refusal("AMOUNT-DECIMALS", field, {"have": f"{amount:f}"[:40]})]
     return []
 
@@ -66,21 +66,22 @@ def _quantity(line: Line, path: str, *, amount_known: bool) -> list[Refusal]:
         missing = "quantity" if quantity is None else "unit_price"
         return [Refusal("LINE-QUANTITY-AND-PRICE", f"{path}.{missing}")]
     refusals = _figure(quantity, f"{path}.quantity") + _figure(price, f"{path}.unit_price")
-    if not refusals and amount_known and abs(price * quantity - line.amount) > PRODUCT_TOLERANCE:
-        values = {"product": f"{price * quantity:.4f}", "amount": f"{line.amount:.2f}"}
-        refusals.append(Refusal("LINE-PRODUCT", f"{path}.amount", values))
+    if not refusals and amount_known:
+        product = WIDE.multiply(price, quantity)
+        if abs(WIDE.subtract(product, line.amount)) > PRODUCT_TOLERANCE:
+            values = {"product": f"{product:.4f}", "amount": f"{line.amount:.2f}"}
+            refusals.append(Refusal("LINE-PRODUCT", f"{path}.amount", values))
     return refusals
 
 
 def _figure(value: Decimal, field: str) -> list[Refusal]:
     """A quantity or unit price: finite, positive, at most 13 decimals and 17 characters."""
     if not value.is_finite():
-        return [Refusal("AMOUNT-NOT-A-NUMBER", field, {"have": str(value)})]
+        return [Refusal("AMOUNT-NOT-A-NUMBER", field, {"have": str(value)[:40]})]
+    if not is_bounded(value):
+        return [Refusal("LINE-FIGURE-TOO-LONG", field, {"max": str(CHARACTERS_MAX)})]
     if value <= 0:
         return [Refusal("AMOUNT-NOT-POSITIVE", field, {"have": f"{value:.4E}"})]
-    digits, exponent = value.as_tuple()[1:]
-    if isinstance(exponent, int) and (exponent > CHARACTERS_MAX or len(digits) > 60 or exponent < -60):
-        return [Refusal("LINE-FIGURE-TOO-LONG", field, {"max": str(CHARACTERS_MAX)})]
     written = f"{value:f}"
     decimals = written.partition(".")[2].rstrip("0")
     if len(decimals) > DECIMALS_MAX:
@@ -90,11 +91,14 @@ def _figure(value: Decimal, field: str) -> list[Refusal]:
     return []
 
 
+def _unknown_rate(line: Line, path: str) -> Refusal:
+    """A rate that nobody has; minus nothing is one."""
+    return Refusal("RATE-UNKNOWN", f"{path}.rate", {"have": str(line.rate)[:20]})
+
+
 def _rate(line: Line, path: str, draft: Draft, on: date) -> list[Refusal]:
-    """Whether the rate exists, agrees with mark and zero kind, and is open to this seller on this day."""
+    """Whether a known rate agrees with mark and zero kind, and is open to this seller on this day."""
     field = f"{path}.rate"
-    if not line.rate.is_finite() or not rates.is_known(line.rate):
-        return [Refusal("RATE-UNKNOWN", field, {"have": str(line.rate)[:20]})]
     shown = rates.printed(line.rate)
     refusals = []
     if (line.rate == 0) != (line.zero is not ZeroKind.NOT_ZERO):
@@ -126,7 +130,7 @@ def _rate_of_seller(line: Line, field: str, shown: str, draft: Draft, on: date) 
     return []
 
 
-def _code(line: Line, path: str, draft: Draft, on: date, catalogue: Catalogue) -> list[Refusal]:
+def _code(line: Line, path: str, draft: Draft, on: date, catalogue: Catalogue, *, rate_known: bool) -> list[Refusal]:
     """Whether the classification code exists, may be invoiced, and goes with the rate."""
     field = f"{path}.code"
     if len(line.code) != 19 or not (line.code.isascii() and line.code.isdigit()):
@@ -136,7 +140,7 @@ def _code(line: Line, path: str, draft: Draft, on: date, catalogue: Catalogue) -
         return [Refusal("LINE-CODE-UNKNOWN", field, {"code": line.code})]
     if not entry.leaf:
         return [Refusal("LINE-CODE-SUMMARY", field, {"code": line.code})]
-    general = not rates.is_small_scale(draft.seller.taxpayer_kind)
+    general = rate_known and not rates.is_small_scale(draft.seller.taxpayer_kind)
     if general and line.rate != 0 and line.rate in rates.GENERAL_RATES and entry.rates and line.rate not in entry.rates:
         usual = "、".join(rates.printed(rate) for rate in entry.rates)
         values = {"rate": rates.printed(line.rate), "usual": usual, "name": entry.short_name}

@@ -24,12 +24,13 @@ def check(draft: Draft) -> list[Refusal]:
 def check_buyer(buyer: Buyer, kind: InvoiceKind) -> list[Refusal]:
     """Refusals about a title (抬头) alone: also asked while somebody fills it in."""
     refusals = _check_party(buyer, "buyer")
-    if buyer.taxpayer_id:
-        fault = taxpayer_id.check(buyer.taxpayer_id, "buyer.taxpayer_id", natural_person=buyer.natural_person)
-        if fault:
-            refusals.append(fault)
+    if buyer.taxpayer_id and (fault := taxpayer_id.check(buyer.taxpayer_id, "buyer.taxpayer_id")):
+        refusals.append(fault)
     if kind is InvoiceKind.SPECIAL and buyer.natural_person:
         refusals.append(Refusal("SPECIAL-NATURAL-PERSON", "kind"))
+    elif kind is InvoiceKind.SPECIAL and taxpayer_id.is_id_card(buyer.taxpayer_id):
+        # Whatever the buyer says of himself: the number is a person's. A general invoice may bear it, for traders.
+        refusals.append(Refusal("SPECIAL-NATURAL-PERSON", "buyer.taxpayer_id"))
     elif not buyer.taxpayer_id and kind is InvoiceKind.SPECIAL:
         refusals.append(Refusal("SPECIAL-BUYER-ID", "buyer.taxpayer_id"))
     elif not buyer.taxpayer_id and not buyer.natural_person:

@@ -26,7 +26,7 @@ async def register(request: Request) -> Response:
     if request.method != "POST":
         return render(request, "console/register.html", form={}, errors=[])
     form = await forms.read_form(request)
-    _registrations.spend(request.client.host if request.client else "")
+    _registrations.spend(request)
     kind = TaxpayerKind.SMALL_SCALE if form.get("taxpayer_kind") == "2" else TaxpayerKind.GENERAL
     wanted = accounts.Registration(
         name=form.get("name", "").strip(),
@@ -53,8 +53,8 @@ async def log_in(request: Request) -> Response:
     form = await forms.read_form(request)
     onward = _safe_next(form.get("next"))
     try:
-        _logins_from.spend(request.client.host if request.client else "")
-        _logins_to.spend(form.get("login", "").strip().lower()[:100])
+        _logins_from.spend(request)
+        _logins_to.spend_for_all(request, form.get("login", "").strip().lower()[:100])
         session = await accounts.log_in(office_of(request), form.get("login", ""), form.get("password", ""))
     except Refused as refused:
         errors = explained(request, refused.refusals)

@@ -54,7 +54,7 @@ COUNTS = {
     "LENGTH", "PICKUP_LENGTH", "CHUNK", "SEALING_THREADS", "LINES_SHOWN", "DAYS_SHOWN", "QUIET_MODULES",
     "PREFIX_DIGITS", "SEQUENCE_DIGITS", "ROWS_ALONE", "ROWS_FIRST", "ROWS_FURTHER", "ROWS_LAST",
 }  # fmt: skip
-NO_LIMITS = {"FEN"}  # the unit itself
+NO_LIMITS = {"FEN", "MM_PER_POINT"}  # units
 
 
 def text_of(*path: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from piaoma.cli.bench import _fill, confirm_request
+from piaoma.cli.bench_shop import confirm_request, fill
 from piaoma.cli.records import audit_of
 from piaoma.codes.token import load_or_create_key, unseal
 from piaoma.desk.config import Config
@@ -84,7 +84,7 @@ class Load:
 def prepare(config: Config, codes: int) -> tuple[Served, list[tuple[str, bytes]]]:
     """A server that is not started yet, with so many open codes, and a confirm request for each."""
     served = Served(config.data_folder.parent, {"PIAOMA_DATABASE": config.database} if config.database else None)
-    _, tokens = asyncio.run(_fill(config, codes, 0))
+    _, tokens = asyncio.run(fill(config, codes, 0))
     key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
     return served, [(token, confirm_request(key, token)) for token in tokens]
 

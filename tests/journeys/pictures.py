@@ -8,12 +8,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Error, Page, ViewportSize, sync_playwright
 
 from tests.journeys.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, serve
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 800}
+
+
+def visit(page: Page, address: str) -> None:
+    """Go to an address. A page that watches a code may be reloading itself at this very moment: then go again."""
+    try:
+        page.goto(address)
+    except Error as error:
+        if "ERR_ABORTED" not in error.message:
+            raise
+        page.goto(address)
 
 
 def register(page: Page, base: str) -> None:
@@ -40,7 +50,7 @@ def register(page: Page, base: str) -> None:
 
 def mint(page: Page, base: str, amount: str) -> str:
     """A code for an amount; the address that its symbol holds."""
-    page.goto(f"{base}/console/codes/new")
+    visit(page, f"{base}/console/codes/new")
     page.fill(".amount", amount)
     page.keyboard.press("Enter")
     page.wait_for_selector(".qr img")

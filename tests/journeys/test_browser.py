@@ -11,7 +11,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from tests.journeys.pictures import DESK, PHONE, register
+from tests.journeys.pictures import DESK, PHONE, register, visit
 from tests.journeys.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, serve
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -36,7 +36,7 @@ def shop(browser: Browser) -> Iterator[tuple[Served, Page]]:
 
 def mint(page: Page, base: str, amount: str) -> str:
     """Make a code by keyboard alone and read it off the screen as a phone's camera would."""
-    page.goto(f"{base}/console")
+    visit(page, f"{base}/console")
     page.keyboard.press("n")
     page.wait_for_selector(".amount:focus")
     page.keyboard.type(amount)
@@ -126,7 +126,7 @@ def test_a_lost_connection_in_the_middle_gives_one_invoice(browser: Browser, sho
     customer.go_back()
     customer.reload()
     assert "发票已开具" in customer.content()
-    till.goto(f"{served.base_url}/console/invoices?min=42&max=42")
+    visit(till, f"{served.base_url}/console/invoices?min=42&max=42")
     assert till.locator("tbody tr").count() == 1
 
 
@@ -158,7 +158,7 @@ def test_pages_fit_and_are_operable(browser: Browser, shop: tuple[Served, Page],
     till.set_viewport_size(size)
     console = ["/console", "/console/codes/new", "/console/codes", "/console/invoices", "/console/settings/goods"]
     for page, address in [(customer, url), *((till, served.base_url + path) for path in console)]:
-        page.goto(address)
+        visit(page, address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
         assert page.locator("h1").count() == 1, address
         unnamed = page.evaluate(

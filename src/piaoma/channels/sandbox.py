@@ -7,7 +7,7 @@ issues remotely: late, down before the call, down after it, twice, out of number
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -40,6 +40,7 @@ FIRST_SEQUENCE = 1
 class _Transaction(Protocol):
     async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]: ...
     async def execute(self, statement: str, *parameters: Any) -> int: ...
+    async def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None: ...
 
 
 class Ledger(Protocol):
@@ -183,8 +184,9 @@ class SandboxAuthority:
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
         async with self._ledger.write() as transaction:
-            for report in reports:
-                await transaction.execute(_ADD_REPORT, report.number, report.taxpayer_id, report.digest)
+            await transaction.execute_many(
+                _ADD_REPORT, [(report.number, report.taxpayer_id, report.digest) for report in reports]
+            )
 
     async def _issue(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
         """Issue once for a serial, in one transaction; the same serial again finds what was issued."""

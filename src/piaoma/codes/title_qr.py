@@ -65,7 +65,15 @@ def parse_title(text: str) -> Buyer | None:
     address, phone = split_address_phone(place.strip())
     bank_name, account = split_bank_account(bank.strip())
     number = taxpayer_id.normalise(number)
-    return Buyer(name.strip(), number, address, phone, bank_name, account, natural_person=not number)
+    return Buyer(
+        name.strip(),
+        number,
+        address,
+        phone,
+        bank_name,
+        account,
+        natural_person=not number or taxpayer_id.is_id_card(number),
+    )
 
 
 def read_title(photo: bytes) -> Buyer:

@@ -10,6 +10,7 @@ A guess that also names an existing code succeeds with (number of codes) × 2⁻
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,6 +24,7 @@ LENGTH = 20
 MERCHANT_BITS, CODE_BITS, CHECK_BITS = 28, 40, 32
 KEY_BYTES = 32
 
+_CANONICAL = re.compile(f"[{ALPHABET}]{{{LENGTH}}}")
 _HALF = 50
 _HALF_MASK = (1 << _HALF) - 1
 _ROUNDS = 10
@@ -46,12 +48,13 @@ def unseal(keys: Sequence[bytes], token: str) -> tuple[int, int]:
     Accepts any case, dashes and spaces, and the look-alikes I, L, O. Raises ``Refused`` CODE-MALFORMED when it cannot
     be a token, CODE-FORGED when no key made it.
     """
-    return _unsealed(tuple(keys), _number(token))
+    return _unsealed(tuple(keys), canonical(token))
 
 
 @lru_cache(maxsize=4096)
-def _unsealed(keys: tuple[bytes, ...], value: int) -> tuple[int, int]:
+def _unsealed(keys: tuple[bytes, ...], token: str) -> tuple[int, int]:
     """A customer's token is opened a few times for each page, so its numbers are kept; a forged one is not."""
+    value = _number(token)
     for key in keys:
         left, right = value >> _HALF, value & _HALF_MASK
         for turn in range(_ROUNDS - 1, -1, -1):
@@ -64,6 +67,8 @@ def _unsealed(keys: tuple[bytes, ...], value: int) -> tuple[int, int]:
 
 def canonical(token: str) -> str:
     """The token as it is written: upper case, no separators, no look-alikes. Raises like ``unseal``."""
+    if _CANONICAL.fullmatch(token):
+        return token
     value = _number(token)
     return "".join(ALPHABET[value >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
 
@@ -82,8 +87,15 @@ def _number(token: str) -> int:
 
 
 def _round(key: bytes, turn: int, half: int) -> int:
-    digest = blake2b(half.to_bytes(7), digest_size=7, key=key, person=bytes((turn,))).digest()
-    return int.from_bytes(digest) & _HALF_MASK
+    state = _keyed(key)[turn].copy()
+    state.update(half.to_bytes(7))
+    return int.from_bytes(state.digest()) & _HALF_MASK
+
+
+@lru_cache(maxsize=16)
+def _keyed(key: bytes) -> tuple[blake2b, ...]:
+    """The hash of each round with the key taken in already."""
+    return tuple(blake2b(digest_size=7, key=key, person=bytes((turn,))) for turn in range(_ROUNDS))
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -10,6 +10,6 @@ from .outbox import Carrier, Job, Outbox, Undeliverable, backoff_ms
 from .report import ReportCarrier
 
 __all__ = [
-    "Carrier", "Job", "MailCarrier", "Outbox", "ReportCarrier", "Undeliverable", "backoff_ms", "is_address", "likely_address", "masked",
-    "to_folder", "to_smtp",
+    "Carrier", "Job", "MailCarrier", "Outbox", "ReportCarrier", "Undeliverable", "backoff_ms", "is_address",
+    "likely_address", "masked", "to_folder", "to_smtp",
 ]  # fmt: skip

@@ -58,6 +58,7 @@ class MailCarrier:
     """Carries mail jobs. ``deliver`` hands a finished message over."""
 
     batch_max = 1
+    leased = True
     attempts_max: int | None = 36  # half a day to a day with the back-off of the outbox
 
     def __init__(

@@ -49,6 +49,7 @@ class Carrier(Protocol):
 
     batch_max: int
     attempts_max: int | None  # None: as long as it takes
+    leased: bool  # False where carrying twice at once does no harm, which saves a write for each job
 
     async def carry(self, jobs: Sequence[Job]) -> None: ...
 
@@ -62,11 +63,11 @@ _LEASE = """
 UPDATE jobs SET lease_until_ms = $3, attempts = attempts + 1 WHERE merchant_id = $1 AND job_id = $2
 """
 _DONE = """
-UPDATE jobs SET state = 'done', done_at_ms = $3, lease_until_ms = 0, last_error = ''
+UPDATE jobs SET state = 'done', done_at_ms = $3, attempts = $4, lease_until_ms = 0, last_error = ''
 WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 """
 _FAILED = """
-UPDATE jobs SET state = $3, next_at_ms = $4, lease_until_ms = 0, last_error = $5
+UPDATE jobs SET state = $3, next_at_ms = $4, attempts = $5, lease_until_ms = 0, last_error = $6
 WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 """
 
@@ -98,18 +99,21 @@ class Outbox:
         more = False
         for kind, carrier in self._carriers.items():
             batch_max = min(BATCH_MAX, carrier.batch_max)
-            jobs = await self._lease(kind, batch_max)
+            jobs = await self._lease(kind, batch_max) if carrier.leased else await self._due(kind, batch_max)
             if jobs:
                 await self._carry(carrier, jobs)
             more = more or len(jobs) == batch_max
         return more
 
+    async def _due(self, kind: str, count: int) -> list[Job]:
+        rows = await self._database.read(_DUE.format(skip_locked=""), kind, milliseconds(self._now()), count)
+        return [Job(row[0], row[1], row[2], row[3], row[4], row[5] + 1) for row in rows]
+
     async def _lease(self, kind: str, count: int) -> list[Job]:
+        if not await self._due(kind, 1):
+            return []
         now_ms = milliseconds(self._now())
         skip = "FOR UPDATE SKIP LOCKED" if self._database.dialect.for_update else ""
-        due = await self._database.read(_DUE.format(skip_locked=""), kind, now_ms, 1)
-        if not due:
-            return []
         async with self._database.write() as transaction:
             rows = await transaction.fetch(_DUE.format(skip_locked=skip), kind, now_ms, count)
             leases = [(row[0], row[1], now_ms + LEASE_MS) for row in rows]
@@ -130,7 +134,7 @@ class Outbox:
             return
         now_ms = milliseconds(self._now())
         async with self._database.write() as transaction:
-            await transaction.execute_many(_DONE, [(job.merchant_id, job.job_id, now_ms) for job in jobs])
+            await transaction.execute_many(_DONE, [(job.merchant_id, job.job_id, now_ms, job.attempts) for job in jobs])
 
     async def _failed(self, carrier: Carrier, jobs: list[Job], error: Exception) -> None:
         reason = reason_of(error)
@@ -140,7 +144,7 @@ class Outbox:
             worn_out = carrier.attempts_max is not None and job.attempts >= carrier.attempts_max
             dead = isinstance(error, Undeliverable) or worn_out
             next_at_ms = now_ms + backoff_ms(job.attempts)
-            rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, reason))
+            rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, job.attempts, reason))
             _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
         async with self._database.write() as transaction:
             await transaction.execute_many(_FAILED, rows)

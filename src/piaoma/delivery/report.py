@@ -20,6 +20,7 @@ class ReportCarrier:
     """Carries report jobs, many in one call."""
 
     batch_max = 500
+    leased = False
     attempts_max: int | None = None  # the authority must know of every invoice, however long it is away
 
     def __init__(self, database: Database, channel: Channel) -> None:

@@ -18,6 +18,7 @@ from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import Row, milliseconds
 
 from .filters import Conditions, Filter
+from .merchant import MERCHANT_COLUMNS, Merchant, merchant_of
 from .page import Page, cut, resume
 
 if TYPE_CHECKING:
@@ -83,15 +84,20 @@ class Code(msgspec.Struct, frozen=True):
         return draw(self.url)
 
 
-async def open_offer(office: Office, merchant_id: int, code_id: int) -> tuple[CodeState, Offer]:
-    """What a code offers and whether it still does: all that confirming it needs. Raises CODE-NOT-FOUND."""
-    row = await office.database.read_by_key(_OPEN_OFFER, merchant_id, code_id)
+async def standing_offer(office: Office, merchant_id: int, code_id: int) -> tuple[Merchant, Offer, CodeState]:
+    """Who offers what, and whether he still does: all that confirming a code needs. Raises CODE-NOT-FOUND."""
+    row = await office.database.read_by_key(_STANDING_OFFER, merchant_id, code_id)
     if row is None:
         raise refuse("CODE-NOT-FOUND")
-    return _state(row[0], row[1], row[2], milliseconds(office.now())), msgspec.json.decode(row[3], type=Offer)
+    state = _state(row["code_state"], row["expires_at_ms"], row["viewed_at_ms"], milliseconds(office.now()))
+    return merchant_of(row), _OFFER.decode(row["offer"]), state
 
 
-_OPEN_OFFER = "SELECT state, expires_at_ms, viewed_at_ms, offer FROM codes WHERE merchant_id = $1 AND code_id = $2"
+_OFFER = msgspec.json.Decoder(Offer)
+_STANDING_OFFER = f"""
+SELECT {MERCHANT_COLUMNS}, c.state AS code_state, c.expires_at_ms, c.viewed_at_ms, c.offer
+FROM codes c JOIN merchants m ON m.merchant_id = c.merchant_id WHERE c.merchant_id = $1 AND c.code_id = $2
+"""  # noqa: S608
 SELECT_CODE = """
 SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
        c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, i.number, i.buyer_name

@@ -12,7 +12,7 @@ from piaoma.invoice.money import from_fen
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import month_of, set_quota
+from piaoma.store import Row, month_of, set_quota
 
 if TYPE_CHECKING:
     from .office import Office
@@ -82,15 +82,21 @@ class Quota(msgspec.Struct, frozen=True):
         return self.limit - self.issued - self.reserved
 
 
+MERCHANT_COLUMNS = """m.merchant_id, m.name, m.taxpayer_id, m.taxpayer_kind, m.shop_name, m.address, m.phone, m.bank,
+                      m.account, m.drawer, m.state, m.verified_at_ms"""
+_ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"  # noqa: S608
+
+
 async def merchant(office: Office, merchant_id: int) -> Merchant:
     """Raises ``Refused`` MERCHANT-NOT-FOUND."""
-    row = await office.database.read_by_key(
-        "SELECT merchant_id, name, taxpayer_id, taxpayer_kind, shop_name, address, phone, bank, account, drawer,"
-        " state, verified_at_ms FROM merchants WHERE merchant_id = $1",
-        merchant_id,
-    )
+    row = await office.database.read_by_key(_ONE_MERCHANT, merchant_id)
     if row is None:
         raise refuse("MERCHANT-NOT-FOUND")
+    return merchant_of(row)
+
+
+def merchant_of(row: Row) -> Merchant:
+    """A merchant from a row that begins with ``MERCHANT_COLUMNS``."""
     return Merchant(
         row[0], row[1], row[2], TaxpayerKind(row[3]), row[4], row[5], row[6], row[7], row[8], row[9], row[10],
         row[11] is not None,

@@ -16,7 +16,7 @@ from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import IssueState, Outcome, milliseconds
 
-from .codes import Code, CodeState, code, open_offer
+from .codes import Code, CodeState, code, standing_offer
 from .deliver import send
 from .issue import issue
 from .merchant import Merchant, merchant
@@ -89,11 +89,10 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
     Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
     """
     merchant_id, code_id = unseal(office.token_keys, token)
-    state, offer = await open_offer(office, merchant_id, code_id)
+    shop, offer, state = await standing_offer(office, merchant_id, code_id)
     if state in (CodeState.REVOKED, CodeState.EXPIRED):
         cause = "CODE-REVOKED" if state is CodeState.REVOKED else "CODE-EXPIRED"
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
-    shop = await merchant(office, merchant_id)
     draft = draft_of(offer, shop, offer.buyer or buyer)
     digest = holder_digest(merchant_id, code_id, holder)
     for turn in range(TURNS_MAX):

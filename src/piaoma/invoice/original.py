@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from xml.sax.saxutils import escape as _escape
 
 from .draft import InvoiceKind, ZeroKind
@@ -74,10 +76,10 @@ def compose(invoice: IssuedInvoice) -> bytes:
         "</EInvoiceData>",
         "<SellerAuthentication><AuthenticationMethods>01</AuthenticationMethods></SellerAuthentication>",
         f"<TaxSupervisionInfo><InvoiceNumber>{invoice.number}</InvoiceNumber>"
-        f"<IssueTime>{invoice.issued_on:%Y-%m-%d}</IssueTime>"
+        f"<IssueTime>{invoice.issued_on.isoformat()}</IssueTime>"
         f"<TaxBureauCode>{_text(invoice.bureau.code)}</TaxBureauCode>"
         f"<TaxBureauName>{_text(invoice.bureau.name)}</TaxBureauName></TaxSupervisionInfo>",
-        f"<SignatureTime>{invoice.signed_at:%Y-%m-%d %H:%M:%S}</SignatureTime>",
+        f"<SignatureTime>{_moment(invoice.signed_at)}</SignatureTime>",
     )
     return "".join(parts).encode()
 
@@ -85,9 +87,6 @@ def compose(invoice: IssuedInvoice) -> bytes:
 def assemble(composed: bytes, signature: bytes, certificates: Sequence[bytes]) -> bytes:
     """The whole file from what was signed, the signature (DER) and the certificates (DER, signer first)."""
     cut = composed.rindex(_TIME_OPEN)
-    chain = b"".join(
-        b"<X509Certificate>" + base64.b64encode(certificate) + b"</X509Certificate>" for certificate in certificates
-    )
     return b"".join(
         (
             _HEAD,
@@ -96,12 +95,20 @@ def assemble(composed: bytes, signature: bytes, certificates: Sequence[bytes]) -
             composed[cut:],
             b"<SignatureValue>",
             base64.b64encode(signature),
-            b"</SignatureValue><KeyInfo>",
-            b"<X509Data>" + chain + b"</X509Data>" if chain else b"",
-            b"</KeyInfo>",
+            b"</SignatureValue>",
+            _key_info(tuple(certificates)),
             _SIGNATURE_CLOSE,
         )
     )
+
+
+@lru_cache(maxsize=16)
+def _key_info(certificates: tuple[bytes, ...]) -> bytes:
+    """The same for every invoice that a signer signs."""
+    chain = b"".join(
+        b"<X509Certificate>" + base64.b64encode(certificate) + b"</X509Certificate>" for certificate in certificates
+    )
+    return b"<KeyInfo>" + (b"<X509Data>" + chain + b"</X509Data>" if chain else b"") + b"</KeyInfo>"
 
 
 def signed_bytes(original: bytes) -> bytes:
@@ -123,6 +130,11 @@ def signed_bytes(original: bytes) -> bytes:
 def _text(text: str) -> str:
     """Text between tags. Line ends and tabs do not occur: the rules refuse control characters."""
     return _escape(text) if "&" in text or "<" in text or ">" in text else text
+
+
+def _moment(moment: datetime) -> str:
+    """YYYY-MM-DD HH:MM:SS in the zone that the moment has, which is Asia/Shanghai."""
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _decimal(value: Decimal) -> str:
@@ -191,7 +203,7 @@ def _basic(invoice: IssuedInvoice) -> str:
         f"<TotalTax-includedAmount>{totals.inclusive:.2f}</TotalTax-includedAmount>"
         f"<TotalTax-includedAmountInChinese>{_text(totals.words)}</TotalTax-includedAmountInChinese>"
         f"<Drawer>{_text(invoice.drawer)}</Drawer>"
-        f"<RequestTime>{invoice.requested_at:%Y-%m-%d %H:%M:%S}</RequestTime></BasicInformation>"
+        f"<RequestTime>{_moment(invoice.requested_at)}</RequestTime></BasicInformation>"
     )
 
 

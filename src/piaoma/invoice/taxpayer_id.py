@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from calendar import monthrange
+from functools import lru_cache
 from operator import mul
 
 from .refusal import Refusal
@@ -60,6 +61,7 @@ def check(taxpayer_id: str, field: str) -> Refusal | None:
     return Refusal("TITLE-ID-CHECKSUM", field, {"place": place, "suspect": suspect})
 
 
+@lru_cache(maxsize=4096)
 def is_credit_code(text: str) -> bool:
     """Whether 18 characters are a 统一社会信用代码 whose check character holds."""
     return _CREDIT_CODE.fullmatch(text) is not None and check_character(text[:17]) == text[17]

@@ -84,7 +84,8 @@ Decision = Taken | Outcome | Missing
 
 def month_of(moment: datetime) -> str:
     """The calendar month of a moment in Asia/Shanghai, as ``2026-11``."""
-    return moment.astimezone(SHANGHAI).strftime("%Y-%m")
+    local = moment.astimezone(SHANGHAI)
+    return f"{local.year:04d}-{local.month:02d}"
 
 
 def milliseconds(moment: datetime) -> int:
@@ -119,7 +120,7 @@ def _decide_one(request: IssueRequest, state: State) -> Decision:
 
     number = None
     if not request.remote:
-        number = _next_number(request, state)
+        number = _next_number(request, month[2:4], state)
         if number is None:
             return Missing("numbers")
     _take(request, state, quota, amount_fen, number)
@@ -172,9 +173,8 @@ def _already_held(request: IssueRequest, state: State) -> Outcome | None:
     return Outcome(issue.state, issue.number, issue.refusal, repeated=True)
 
 
-def _next_number(request: IssueRequest, state: State) -> str | None:
+def _next_number(request: IssueRequest, year: str, state: State) -> str | None:
     """The next number of a block of the year of issue, or None when the merchant needs a new block."""
-    year = request.issued_at.astimezone(SHANGHAI).strftime("%y")
     for block in state.blocks.get(request.merchant_id, ()):
         if block.prefix.startswith(year) and block.next_sequence <= block.last_sequence:
             sequence = block.next_sequence

@@ -184,13 +184,14 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
         return await transaction.fetch(text, json.dumps(list(keys)), *more) if keys else ()
 
     merchants: set[object] = {request.merchant_id for request in requests}
-    months: set[object] = {(request.merchant_id, month_of(request.issued_at)) for request in requests}
+    months = {(request.merchant_id, month_of(request.issued_at)) for request in requests}
+    first_year = min(month for _, month in months)[2:4]
     code_keys: set[object] = {(r.merchant_id, r.code_id) for r in requests if r.code_id is not None}
     state = State({}, {}, {}, {}, {})
     state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, merchants)}
-    for row in await fetch(_LOAD_QUOTAS, months):
+    for row in await fetch(_LOAD_QUOTAS, set(months)):
         state.quotas[(row[0], row[1])] = QuotaRow(row[2], row[3], row[4])
-    for row in await fetch(_LOAD_BLOCKS, merchants, min(month_of(r.issued_at)[2:4] for r in requests)):
+    for row in await fetch(_LOAD_BLOCKS, merchants, first_year):
         state.blocks.setdefault(row[0], []).append(BlockRow(row[1], row[2], row[3], row[4]))
     for row in await fetch(_LOAD_CODES, code_keys):
         state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])
@@ -303,7 +304,7 @@ def invoice_values(request: IssueRequest, number: str, sealed: Sealed) -> tuple[
         "、".join(dict.fromkeys(line.name for line in request.draft.lines[:3])),
         request.draft.remark,
         month_of(request.issued_at),
-        f"{request.issued_at:%Y-%m-%d}",
+        request.issued_at.date().isoformat(),
         milliseconds(request.issued_at),
         sealed.digest,
         sealed.original,

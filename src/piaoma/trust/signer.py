@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from .certificates import Keyring, validity
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 class Signer(Protocol):
@@ -31,7 +34,9 @@ class FileSigner:
     def __init__(self, keyring: Keyring) -> None:
         self._key = keyring.signer_key
         self.certificates = (keyring.signer, keyring.issuer)
-        self._valid_from, self._valid_to = validity((*self.certificates, keyring.root))
+        valid_from, valid_to = validity((*self.certificates, keyring.root))
+        # In the zone of the moments that are asked about, so that comparing them needs no offsets.
+        self._valid_from, self._valid_to = valid_from.astimezone(SHANGHAI), valid_to.astimezone(SHANGHAI)
 
     def valid_at(self, moment: datetime) -> bool:
         return self._valid_from <= moment <= self._valid_to

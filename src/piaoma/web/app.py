@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from piaoma.desk.config import Config
-from piaoma.desk.office import Office, open_office
+from piaoma.desk.office import open_office
 
 from . import console, home, scan
 from .errors import HANDLERS
 from .middleware import Guard
 
-ROUTES = [*home.routes, *scan.routes, *console.routes]
+GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
+ROUTES = [*scan.routes, *home.routes, *console.routes]  # customers first: routes are tried in this order
 
 
-def create_app(config: Config, opener: AbstractAsyncContextManager[Office] | None = None) -> Starlette:
-    """The application of a configuration. ``opener`` opens the office in a caller's own way, a test's for instance."""
+def create_app(config: Config) -> Starlette:
+    """The application of a configuration; its office opens when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with opener or open_office(config) as office:
+        async with open_office(config) as office:
             app.state.office = office
+            # What was made at the start stays: nothing is gained by looking through it again and again.
+            gc.freeze()
+            gc.set_threshold(GC_YOUNG_MAX, 20, 100)
             yield
 
     app = Starlette(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from piaoma.invoice.parties import Buyer
 
 from .page import office_of
-from .signed import pack, unpack
+from .signed import pack, payload, unpack
 
 HOLDER, TITLES, GRANTS, SESSION = "pm_h", "pm_t", "pm_g", "pm_s"
 YEAR_SECONDS = 365 * 86400
@@ -47,6 +47,11 @@ def _write(request: Request, response: Response, name: str, signed: str) -> None
 def holder_of(request: Request) -> str:
     """This browser's secret; empty when it has none yet."""
     return _read(request, HOLDER, str) or ""
+
+
+def holds(request: Request, secret: str) -> bool:
+    """Whether the cookie says this secret, which the caller knows to be one of ours: no signature is checked."""
+    return f"{HOLDER}={payload(secret)}." in request.headers.get("cookie", "")
 
 
 def new_holder() -> str:

@@ -23,6 +23,7 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_ALWAYS = (b"referrer-policy", b"strict-transport-security")
 _log = structlog.get_logger("piaoma.web")
 _PROCESS = secrets.token_hex(4)  # so that the ids of two processes differ
 _REQUESTS = itertools.count(1)
@@ -47,6 +48,7 @@ class Guard:
         if secure:
             headers["strict-transport-security"] = "max-age=31536000"
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._always = [pair for pair in self._headers if pair[0] in _ALWAYS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,7 +88,8 @@ class Guard:
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 headers.append((b"x-request-id", request_id.encode()))
-                headers.extend(self._headers)
+                # A redirect shows nothing: what a page may do does not concern it.
+                headers.extend(self._always if 300 <= status < 400 else self._headers)
             await send(message)
 
         try:

@@ -115,7 +115,8 @@ def _offer_page(
     confirmation = ""
     if title is not None and not editing:
         confirmation = forms.sign_confirmation(
-            request, forms.Confirmation(found.code.token, holder, cookies.new_holder(), title)
+            request,
+            forms.Confirmation(found.code.token, holder, forms.new_issue_key(), title, title in wallet.titles[:1]),
         )
     shown = errors or found.code.refusals
     view = {
@@ -240,7 +241,7 @@ async def do_confirm(request: Request) -> Response:
     _confirms.spend(request, token)
     office = office_of(request)
     # The cookie wins; the form's own secret serves browsers that keep none.
-    kept = cookies.holder_of(request)
+    kept = agreed.holder if cookies.holds(request, agreed.holder) else cookies.holder_of(request)
     holder = kept or agreed.holder
     email = form.get("email", "").strip()
     if email:
@@ -263,10 +264,11 @@ async def do_confirm(request: Request) -> Response:
     response = RedirectResponse(f"/s/{token}/result" + (f"?{urlencode(onward)}" if onward else ""), 303)
     if not kept:
         cookies.keep_holder(request, response, holder)
-    wallet = cookies.wallet_of(request)
-    used = cookies.used(wallet, agreed.buyer, email)
-    if used != wallet and (wallet.titles or not agreed.buyer.natural_person):
-        cookies.keep_wallet(request, response, used)
+    if not agreed.in_front or email:
+        wallet = cookies.wallet_of(request)
+        used = cookies.used(wallet, agreed.buyer, email)
+        if used != wallet and (wallet.titles or not agreed.buyer.natural_person):
+            cookies.keep_wallet(request, response, used)
     return response
 
 
@@ -355,12 +357,12 @@ async def events(request: Request) -> Response:
 
 
 routes = [
+    Route("/s/{token}/confirm", do_confirm, methods=["POST"]),
     Route("/s/{token}", show),
     Route("/s/{token}/result", show),
     Route("/s/{token}/preview", show_preview),
     Route("/s/{token}/title", keep_title, methods=["POST"]),
     Route("/s/{token}/photo", photo, methods=["POST"]),
-    Route("/s/{token}/confirm", do_confirm, methods=["POST"]),
     Route("/s/{token}/unlock", do_unlock, methods=["POST"]),
     Route("/s/{token}/send", do_send, methods=["POST"]),
     Route("/s/{token}/seen", seen, methods=["POST"]),

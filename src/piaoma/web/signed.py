@@ -24,9 +24,14 @@ def _signer(key: bytes, purpose: str) -> Signer:
     return Signer(derived, key_derivation="none", digest_method=sha256)
 
 
+def payload(value: object) -> str:
+    """The part of a packed value before its signature."""
+    return base64_encode(msgspec.json.encode(value)).decode()
+
+
 def pack(key: bytes, purpose: str, value: object) -> str:
     """A value as text for a cookie or a hidden field."""
-    return _signer(key, purpose).sign(base64_encode(msgspec.json.encode(value))).decode()
+    return _signer(key, purpose).sign(payload(value)).decode()
 
 
 def unpack(key: bytes, purpose: str, text: str, kind: type[Value]) -> Value | None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 from asn1crypto import pem
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from piaoma.desk.config import load_config
-from piaoma.documents.embedded import embedded_original
-from piaoma.invoice.inspect import inspect
-from piaoma.invoice.original_reader import read
+from piaoma.documents.check import Checked, check_original, check_view, check_without_original, original_in
 from piaoma.invoice.refusal import Refusal, Refused
-from piaoma.trust import Verdict, verify_original
+from piaoma.trust import Verdict
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
+PLAIN_WIDTH = 160  # columns of a table that is not shown on a terminal
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int
         for result in results:
             print(msgspec.json.encode(result).decode())
     else:
-        table = Table("file", "verdict", "number", "total", "signed by", "")
+        table = Table("file", "verdict", Column("number", no_wrap=True), "total", "signed by", "")
         for result in results:
             colour = {"valid": "green", "invalid": "red"}.get(result.verdict, "yellow")
             why = "\n".join(f"{reason.cause} {reason.what()}" for reason in result.reasons)
@@ -53,7 +53,8 @@ def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int
                 result.signer,
                 mark + why,
             )
-        Console().print(table)
+        # A file or a pipe has no width; a number cut short is no number.
+        Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
     return 0 if results and all(result.verdict == Verdict.VALID for result in results) else 1
 
 
@@ -61,37 +62,32 @@ def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
     """Verify an original, or the original inside a PDF, which must then also be the one the PDF is a view of."""
     with file.open("rb") as opened:
         data = opened.read(FILE_BYTES_MAX + 1)
-    reasons: list[Refusal] = []
     if len(data) > FILE_BYTES_MAX:
         refusal = Refusal("ORIGINAL-TOO-LARGE", "", {"have": str(len(data)), "max": str(FILE_BYTES_MAX)})
         return Verified(file.name, "invalid", "", "", "", False, (refusal,))
-    if data.startswith(b"%PDF"):
-        found = embedded_original(data)
-        if found is None:
-            return Verified(file.name, "unknown", "", "", "", False, (Refusal("SIGNATURE-MISSING"),))
-        if not _is_view_of(data, found):
-            reasons.append(Refusal("SIGNATURE-ALTERED"))
-        data = found
-    verdict = verify_original(data, roots)
-    reasons += verdict.reasons
-    try:
-        invoice = read(data)
-    except Refused:
-        return Verified(file.name, "invalid", "", "", verdict.signer, False, tuple(reasons))
-    reasons += inspect(invoice)
-    state = verdict.verdict if not reasons or verdict.verdict is not Verdict.VALID else Verdict.INVALID
+    checked = _checked(data, roots)
+    invoice = checked.invoice
+    if invoice is None:
+        return Verified(file.name, checked.verdict.value, "", "", checked.signer, False, checked.reasons)
     total = f"¥{invoice.totals.inclusive:.2f}"
-    return Verified(file.name, state.value, invoice.number, total, verdict.signer, invoice.sandbox, tuple(reasons))
+    return Verified(
+        file.name, checked.verdict.value, invoice.number, total, checked.signer, invoice.sandbox, checked.reasons
+    )
 
 
-def _is_view_of(pdf: bytes, original: bytes) -> bool:
-    """A view is a pure function of its original, so ours can be made again and compared byte for byte."""
-    from piaoma.documents.render import render
+def _checked(data: bytes, roots: Sequence[bytes]) -> Checked:
+    original = original_in(data)
+    if original is None:
+        return check_without_original()
+    checked = check_original(original, roots)
+    if original is data or checked.invoice is None:
+        return checked
+    from piaoma.documents.render import render  # the fonts are read only when a PDF is to be compared
 
     try:
-        return render(original, "pdf") == pdf
+        return check_view(checked, data, render(original, "pdf"))
     except Refused:
-        return False
+        return check_view(checked, data, b"")
 
 
 def roots_of(root: Path | None) -> tuple[bytes, ...]:

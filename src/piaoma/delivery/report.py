@@ -11,8 +11,9 @@ from piaoma.store import Database
 from .outbox import Job
 
 _REPORTS = """
-SELECT m.taxpayer_id, i.number, i.digest FROM invoices i JOIN merchants m ON m.merchant_id = i.merchant_id
-WHERE (i.merchant_id, i.number) IN ({keys})
+SELECT m.taxpayer_id, t.number, t.digest
+FROM {keys} CROSS JOIN invoices t CROSS JOIN merchants m
+WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
 """
 
 
@@ -26,7 +27,7 @@ class ReportCarrier:
     def __init__(self, database: Database, channel: Channel) -> None:
         self._database = database
         self._channel = channel
-        self._statement = _REPORTS.format(keys=database.dialect.int_text_list.format("$1"))
+        self._statement = _REPORTS.format(keys=database.dialect.int_text_keys)
 
     async def carry(self, jobs: Sequence[Job]) -> None:
         """See ``Carrier.carry``. Reporting twice changes nothing there."""

@@ -67,7 +67,7 @@ async def send(office: Office, merchant_id: int, number: str, address: str, *, u
 
 
 # The invoice's row is locked, so that two who send at once do not take the same number for their mails.
-_LOCK_INVOICE = "SELECT 1 FROM invoices WHERE merchant_id = $1 AND number = $2 {for_update}"
+_LOCK_INVOICE = "SELECT 1 FROM invoices t WHERE merchant_id = $1 AND number = $2 {for_update}"
 _MAILS = """
 SELECT job_id, target, state FROM jobs WHERE merchant_id = $1 AND number = $2 AND kind = 'mail'
 AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';'

@@ -27,14 +27,16 @@ class Row(Protocol):
 class Dialect(msgspec.Struct, frozen=True):
     """The few phrases in which the engines differ.
 
-    The ``*_list`` phrases turn a JSON text parameter ``$n`` into rows; formatted with the parameter's number.
+    The ``*_keys`` phrases make a table ``k`` with columns ``a`` and ``b`` of the JSON text parameter ``$1``, an array
+    of numbers or pairs. Statements join it first and by whole keys, so that a batch costs the same however much is
+    stored; ``FOR UPDATE`` locks the rows of the table called ``t``.
     """
 
     name: str
     for_update: str
-    int_list: str  # rows of one BIGINT from a JSON array of numbers
-    int_int_list: str  # rows of two BIGINT from a JSON array of pairs
-    int_text_list: str  # rows of BIGINT, TEXT from a JSON array of pairs
+    int_keys: str  # a: BIGINT
+    int_int_keys: str  # a, b: BIGINT
+    int_text_keys: str  # a: BIGINT, b: TEXT
     migration_lock: str  # holds other processes back until the transaction ends
 
 

@@ -15,13 +15,16 @@ COMMAND_TIMEOUT_S = 30
 
 DIALECT = Dialect(
     name="postgres",
-    for_update="FOR UPDATE",
-    int_list="SELECT value::bigint FROM jsonb_array_elements_text({0}::jsonb) AS item(value)",
-    int_int_list=(
-        "SELECT (value ->> 0)::bigint, (value ->> 1)::bigint FROM jsonb_array_elements({0}::jsonb) AS item(value)"
+    for_update="FOR UPDATE OF t",
+    int_keys="(SELECT value::bigint AS a FROM jsonb_array_elements_text($1::jsonb) AS item(value)) k",
+    int_int_keys=(
+        "(SELECT (value ->> 0)::bigint AS a, (value ->> 1)::bigint AS b"
+        " FROM jsonb_array_elements($1::jsonb) AS item(value)) k"
+    ),
+    int_text_keys=(
+        "(SELECT (value ->> 0)::bigint AS a, value ->> 1 AS b FROM jsonb_array_elements($1::jsonb) AS item(value)) k"
     ),
     migration_lock="SELECT pg_advisory_xact_lock(7401001)",  # any number that nothing else here locks
-    int_text_list="SELECT (value ->> 0)::bigint, value ->> 1 FROM jsonb_array_elements({0}::jsonb) AS item(value)",
 )
 
 # A block that met one of these changed nothing and may be run again (deadlock, serialization, a key that another

@@ -54,7 +54,7 @@ async def find_intent(database: Database, serial: str, serial_of: Callable[[Issu
 
 
 _LOCK = """
-SELECT state, code_id, month, amount_fen, attempts FROM issues
+SELECT state, code_id, month, amount_fen, attempts FROM issues t
 WHERE merchant_id = $1 AND issue_key = $2 AND state IN ('submitted', 'unknown') {for_update}
 """
 _SETTLE = """
@@ -74,7 +74,7 @@ _CODE_FREE = """
 UPDATE codes SET state = 'open', holder = NULL, issue_key = NULL, refusal = $4, changed_at_ms = $5
 WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
 """
-_LOCK_QUOTA = "SELECT limit_fen FROM quotas WHERE merchant_id = $1 AND month = $2 {for_update}"
+_LOCK_QUOTA = "SELECT limit_fen FROM quotas t WHERE merchant_id = $1 AND month = $2 {for_update}"
 _CONSUME = """
 UPDATE quotas SET reserved_fen = reserved_fen - $3, issued_fen = issued_fen + $3 WHERE merchant_id = $1 AND month = $2
 """

@@ -19,14 +19,14 @@ from .database import Dialect, Row, StoreLocked, WriteConflict
 
 READERS_MAX = 4
 BUSY_TIMEOUT_MS = 5_000
-CACHE_KIB = 16_384
+WRITER_CACHE_KIB, READER_CACHE_KIB = 65_536, 8_192  # the writer's stays warm; a commit empties a reader's
 
 DIALECT = Dialect(
     name="sqlite",
     for_update="",
-    int_list="SELECT value FROM json_each({0})",
-    int_int_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
-    int_text_list="SELECT value ->> 0, value ->> 1 FROM json_each({0})",
+    int_keys="(SELECT value AS a FROM json_each($1)) k",
+    int_int_keys="(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($1)) k",
+    int_text_keys="(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($1)) k",
     migration_lock="SELECT 1",  # the write block itself is exclusive
 )
 
@@ -100,12 +100,13 @@ class SqliteDatabase:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         return connection
 
     @asynccontextmanager

@@ -151,23 +151,26 @@ def _outcome(decision: Decision) -> Outcome | Missing:
 # Rows are locked in one order everywhere (quotas, blocks, codes, each by key), so that two processes cannot wait for
 # each other. Earlier issues are read after the locks: whoever issues for the merchant holds its quota row.
 
-_LOAD_MERCHANTS = "SELECT merchant_id, state FROM merchants WHERE merchant_id IN ({ids})"
+_LOAD_MERCHANTS = "SELECT t.merchant_id, t.state FROM {keys} CROSS JOIN merchants t WHERE t.merchant_id = k.a"
 _LOAD_QUOTAS = """
-SELECT merchant_id, month, limit_fen, issued_fen, reserved_fen FROM quotas
-WHERE (merchant_id, month) IN ({keys}) ORDER BY merchant_id, month {for_update}
+SELECT t.merchant_id, t.month, t.limit_fen, t.issued_fen, t.reserved_fen
+FROM {keys} CROSS JOIN quotas t WHERE t.merchant_id = k.a AND t.month = k.b
+ORDER BY t.merchant_id, t.month {for_update}
 """
 _LOAD_BLOCKS = """
-SELECT merchant_id, prefix, first_sequence, last_sequence, next_sequence FROM number_blocks
-WHERE merchant_id IN ({ids}) AND next_sequence <= last_sequence AND prefix >= $2
-ORDER BY merchant_id, prefix, first_sequence {for_update}
+SELECT t.merchant_id, t.prefix, t.first_sequence, t.last_sequence, t.next_sequence
+FROM {keys} CROSS JOIN number_blocks t
+WHERE t.merchant_id = k.a AND t.prefix >= $2 AND t.next_sequence <= t.last_sequence
+ORDER BY t.merchant_id, t.prefix, t.first_sequence {for_update}
 """
 _LOAD_CODES = """
-SELECT merchant_id, code_id, state, holder, issue_key, expires_at_ms FROM codes
-WHERE (merchant_id, code_id) IN ({keys}) ORDER BY merchant_id, code_id {for_update}
+SELECT t.merchant_id, t.code_id, t.state, t.holder, t.issue_key, t.expires_at_ms
+FROM {keys} CROSS JOIN codes t WHERE t.merchant_id = k.a AND t.code_id = k.b
+ORDER BY t.merchant_id, t.code_id {for_update}
 """
 _LOAD_ISSUES = """
-SELECT merchant_id, issue_key, request_digest, state, number, refusal FROM issues
-WHERE (merchant_id, issue_key) IN ({keys})
+SELECT t.merchant_id, t.issue_key, t.request_digest, t.state, t.number, t.refusal
+FROM {keys} CROSS JOIN issues t WHERE t.merchant_id = k.a AND t.issue_key = k.b
 """
 
 
@@ -175,12 +178,8 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     """Read, and on PostgreSQL lock, every row that the batch may touch."""
     dialect = database.dialect
 
-    async def fetch(statement: str, keys: set[object], *more: object) -> Sequence[Row]:
-        text = statement.format(
-            ids=dialect.int_list.format("$1"),
-            keys=(dialect.int_int_list if statement is _LOAD_CODES else dialect.int_text_list).format("$1"),
-            for_update=dialect.for_update,
-        )
+    async def fetch(statement: str, form: str, keys: set[object], *more: object) -> Sequence[Row]:
+        text = statement.format(keys=form, for_update=dialect.for_update)
         return await transaction.fetch(text, json.dumps(list(keys)), *more) if keys else ()
 
     merchants: set[object] = {request.merchant_id for request in requests}
@@ -188,16 +187,16 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     first_year = min(month for _, month in months)[2:4]
     code_keys: set[object] = {(r.merchant_id, r.code_id) for r in requests if r.code_id is not None}
     state = State({}, {}, {}, {}, {})
-    state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, merchants)}
-    for row in await fetch(_LOAD_QUOTAS, set(months)):
+    state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, dialect.int_keys, merchants)}
+    for row in await fetch(_LOAD_QUOTAS, dialect.int_text_keys, set(months)):
         state.quotas[(row[0], row[1])] = QuotaRow(row[2], row[3], row[4])
-    for row in await fetch(_LOAD_BLOCKS, merchants, first_year):
+    for row in await fetch(_LOAD_BLOCKS, dialect.int_keys, merchants, first_year):
         state.blocks.setdefault(row[0], []).append(BlockRow(row[1], row[2], row[3], row[4]))
-    for row in await fetch(_LOAD_CODES, code_keys):
+    for row in await fetch(_LOAD_CODES, dialect.int_int_keys, code_keys):
         state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])
     issue_keys: set[object] = {(request.merchant_id, request.issue_key) for request in requests}
     issue_keys |= {(key[0], code.issue_key) for key, code in state.codes.items() if code.issue_key is not None}
-    for row in await fetch(_LOAD_ISSUES, issue_keys):
+    for row in await fetch(_LOAD_ISSUES, dialect.int_text_keys, issue_keys):
         refusal = tuple(msgspec.json.decode(row[5], type=tuple[Refusal, ...])) if row[5] else ()
         state.issues[(row[0], row[1])] = IssueRow(row[2], IssueState(row[3]), row[4], refusal)
     return state

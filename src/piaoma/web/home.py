@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from importlib import resources
 
 from starlette.requests import Request
@@ -11,12 +10,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.token import canonical
-from piaoma.documents.embedded import embedded_original
-from piaoma.invoice.inspect import inspect
-from piaoma.invoice.issued import IssuedInvoice
-from piaoma.invoice.original_reader import read
+from piaoma.desk.office import Office
+from piaoma.documents.check import Checked, check_original, check_view, check_without_original, original_in
 from piaoma.invoice.refusal import Refusal, Refused, causes
-from piaoma.trust import SignatureVerdict, verify_original
 
 from . import forms
 from .errors import explained
@@ -71,26 +67,28 @@ async def verify(request: Request) -> Response:
         return render(request, "verify.html", result=None)
     _verifications.spend(request)
     data = await forms.read_photo(request)
-    verdict, invoice = await asyncio.to_thread(_judge, data, office_of(request).roots)
+    checked = await _checked(office_of(request), data)
     result = {
-        "verdict": verdict.verdict.value,
-        "reasons": explained(request, verdict.reasons),
-        "signer": verdict.signer,
-        "invoice": invoice,
-        "findings": explained(request, tuple(inspect(invoice))) if invoice else [],
+        "verdict": checked.verdict.value,
+        "reasons": explained(request, checked.reasons),
+        "signer": checked.signer,
+        "invoice": checked.invoice,
     }
     return render(request, "verify.html", result=result)
 
 
-def _judge(data: bytes, roots: Sequence[bytes]) -> tuple[SignatureVerdict, IssuedInvoice | None]:
-    """The verdict on a file, or on the original inside a PDF, and what it says when it can be read."""
-    if data.startswith(b"%PDF"):
-        data = embedded_original(data) or data
-    verdict = verify_original(data, roots)
+async def _checked(office: Office, data: bytes) -> Checked:
+    """Check a file away from the loop; a PDF is drawn again in the cabinet's worker and compared."""
+    original = await asyncio.to_thread(original_in, data)
+    if original is None:
+        return check_without_original()
+    checked = await asyncio.to_thread(check_original, original, office.roots)
+    if original is data or checked.invoice is None:
+        return checked
     try:
-        return verdict, read(data)
+        return check_view(checked, data, await office.cabinet.view(original, "pdf"))
     except Refused:
-        return verdict, None
+        return check_view(checked, data, b"")
 
 
 async def static(request: Request) -> Response:

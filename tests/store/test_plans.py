@@ -1,0 +1,92 @@
+"""A batch costs the same however much is stored: every statement of the write path finds its rows by whole keys."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from piaoma.delivery import outbox, report
+from piaoma.desk import codes, deliver, merchant
+from piaoma.store import migrations, settle, writer
+from piaoma.store.sqlite import DIALECT
+
+BY_KEYS = {
+    "merchants": writer._LOAD_MERCHANTS.format(keys=DIALECT.int_keys),
+    "quotas": writer._LOAD_QUOTAS.format(keys=DIALECT.int_text_keys, for_update=""),
+    "blocks": writer._LOAD_BLOCKS.format(keys=DIALECT.int_keys, for_update=""),
+    "codes": writer._LOAD_CODES.format(keys=DIALECT.int_int_keys, for_update=""),
+    "issues": writer._LOAD_ISSUES.format(keys=DIALECT.int_text_keys),
+    "claim": writer._CLAIM_CODE,
+    "spend": writer._SPEND_QUOTA,
+    "advance": writer._ADVANCE_BLOCK,
+    "offer": codes._STANDING_OFFER,
+    "one code": codes._ONE_CODE,
+    "one merchant": merchant._ONE_MERCHANT,
+    "due jobs": outbox._DUE.format(skip_locked=""),
+    "done": outbox._DONE,
+    "failed": outbox._FAILED,
+    "lease": outbox._LEASE,
+    "reports": report._REPORTS.format(keys=DIALECT.int_text_keys),
+    "mails": deliver._MAILS,
+    "open intents": settle._DUE,
+    "settle": settle._SETTLE,
+    "lock": settle._LOCK.format(for_update=""),
+}
+# The columns that a search of a table must be bound by; a shorter prefix would look through a merchant's whole year.
+KEYS = {
+    "codes": "merchant_id=? AND code_id=?",
+    "issues": "merchant_id=? AND issue_key=?",
+    "invoices": "merchant_id=? AND number=?",
+    "quotas": "merchant_id=? AND month=?",
+    "merchants": "merchant_id=?",
+}
+ALIASES = {"c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+    connection = sqlite3.connect(Path(tmp_path_factory.mktemp("plans")) / "store")
+    for migration in migrations():
+        for statement in migration.statements():
+            connection.execute(statement)
+    return connection
+
+
+def plan(store: sqlite3.Connection, statement: str) -> list[str]:
+    numbered = re.sub(r"\$(\d+)", r"?\1", statement)
+    places = max((int(place) for place in re.findall(r"\?(\d+)", numbered)), default=0)
+    return [row[3] for row in store.execute(f"EXPLAIN QUERY PLAN {numbered}", ["[]"] * places)]
+
+
+def faults(store: sqlite3.Connection, statement: str) -> list[str]:
+    """Steps of a plan that look at more rows than were asked for."""
+    table_of = dict(ALIASES)
+    table_of |= {alias: table for table, alias in re.findall(r"(?:JOIN|FROM|UPDATE) (\w+) (t)\b", statement)}
+    wrong = []
+    for step in plan(store, statement):
+        if step.startswith("SCAN") and "json_each" not in step:
+            wrong.append(step)
+        found = re.match(r"SEARCH (\w+) .*\((.*)\)", step)
+        if found:
+            table = table_of.get(found[1], found[1])
+            open_index = "issues_open" in step or "jobs_waiting" in step
+            if table in KEYS and KEYS[table] not in found[2] and not open_index:
+                wrong.append(step)
+    return wrong
+
+
+@pytest.mark.parametrize("name", BY_KEYS)
+def test_rows_are_found_by_whole_keys(store: sqlite3.Connection, name: str) -> None:
+    """SQLite's own plan of the statement, without statistics, as in a new store."""
+    assert faults(store, BY_KEYS[name]) == []
+
+
+def test_a_look_through_a_merchants_rows_is_noticed(store: sqlite3.Connection) -> None:
+    """Negative control: pairs in an IN list, which SQLite binds by their first half only."""
+    statement = """SELECT state FROM issues WHERE (merchant_id, issue_key) IN
+                   (SELECT value ->> 0, value ->> 1 FROM json_each($1))"""
+    assert faults(store, statement) != []
+    assert faults(store, "SELECT number FROM invoices WHERE buyer_name = $1") != []

@@ -90,3 +90,23 @@ def test_a_look_through_a_merchants_rows_is_noticed(store: sqlite3.Connection) -
                    (SELECT value ->> 0, value ->> 1 FROM json_each($1))"""
     assert faults(store, statement) != []
     assert faults(store, "SELECT number FROM invoices WHERE buyer_name = $1") != []
+
+
+def test_statements_for_one_row_become_statements_for_many() -> None:
+    """PostgreSQL is given a batch as arrays: inserts with constants and repeated places, inserts that may stand already,
+    updates; anything else is refused when it is written."""
+    from piaoma.store.postgres import as_set
+
+    kinds = ["int8", "text", "int8"]
+    assert as_set("INSERT INTO t (a, b, c, d) VALUES ($1, '', $3, $3)", kinds) == (
+        "INSERT INTO t (a, b, c, d) SELECT r.p1, '', r.p3, r.p3"
+        " FROM unnest($1::int8[], $2::text[], $3::int8[]) AS r(p1, p2, p3) "
+    )
+    assert as_set("INSERT INTO t (a) VALUES (CAST($1 AS BIGINT)) ON CONFLICT (a) DO NOTHING", ["int8"]) == (
+        "INSERT INTO t (a) SELECT CAST(r.p1 AS BIGINT) FROM unnest($1::int8[]) AS r(p1)  ON CONFLICT (a) DO NOTHING"
+    )
+    assert as_set("UPDATE t SET b = $2 WHERE a = $1 AND c IS NULL", ["int8", "text"]) == (
+        "UPDATE t SET b = r.p2 FROM unnest($1::int8[], $2::text[]) AS r(p1, p2) WHERE a = r.p1 AND c IS NULL"
+    )
+    with pytest.raises(AssertionError):
+        as_set("DELETE FROM t WHERE a = $1", ["int8"])

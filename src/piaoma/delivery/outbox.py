@@ -133,8 +133,10 @@ class Outbox:
             await self._failed(carrier, jobs, error)
             return
         now_ms = milliseconds(self._now())
+        # In the order of their keys, so that two processes that did the same jobs do not wait for each other.
+        done = sorted((job.merchant_id, job.job_id, now_ms, job.attempts) for job in jobs)
         async with self._database.write() as transaction:
-            await transaction.execute_many(_DONE, [(job.merchant_id, job.job_id, now_ms, job.attempts) for job in jobs])
+            await transaction.execute_many(_DONE, done)
 
     async def _failed(self, carrier: Carrier, jobs: list[Job], error: Exception) -> None:
         reason = reason_of(error)

@@ -20,9 +20,11 @@ from PIL import Image
 from pypdf import PdfReader
 
 from piaoma.codes.printed import parse
+from piaoma.documents import layout
 from piaoma.documents import render as renderer
 from piaoma.documents.embedded import embedded_original
-from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, ROWS_LAST_KEPT, render
+from piaoma.documents.layout import ROWS_LAST_KEPT
+from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, render
 from piaoma.documents.ticket import SIZES, set_in, ticket_of, width_em, wrapped
 from piaoma.invoice import original, printable, totals
 from piaoma.invoice.classification import load
@@ -273,7 +275,7 @@ def test_however_long_nothing_overlaps_and_nothing_is_lost(name: str) -> None:
 
 def test_an_overlap_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with a column that is thought wider than it is, the same check fails."""
-    monkeypatch.setattr(renderer, "NAME_WIDTH", 120.0)
+    monkeypatch.setattr(layout, "NAME_WIDTH", 120.0)
     with pytest.raises(AssertionError):
         assert_nothing_overlaps(render(file_of(EXTREMES["names of 100"]), "pdf"))
 

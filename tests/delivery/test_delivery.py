@@ -85,7 +85,7 @@ def test_mail_arrives_though_the_server_fails_half_of_the_time(config: Config) -
                 assert states == {"report": "done", "mail": "done"}
             message = flaky.taken[0]
             names = [part.get_filename() for part in message.iter_attachments()]
-            assert {name.rpartition(".")[2] for name in names if name} == {"pdf", "xml"}
+            assert {name.rpartition(".")[2] for name in names if name} == {"pdf", "ofd", "xml"}
             assert all(name and "电子发票" in name for name in names)
             body = message.get_body(("plain",))
             assert body is not None

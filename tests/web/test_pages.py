@@ -28,7 +28,7 @@ def test_a_customer_without_scripts_gets_the_invoice(tmp_path: Path) -> None:
         assert "测试样票" in page.text
         result = await issue_by_pages(client, code.token)
         assert "发票已开具" in result.text and "伍拾捌圆整" in result.text
-        for kind, begin in (("pdf", b"%PDF"), ("xml", b"<?xml")):
+        for kind, begin in (("pdf", b"%PDF"), ("ofd", b"PK\x03\x04"), ("xml", b"<?xml")):
             file = await client.get(f"/s/{code.token}/file/{kind}")
             assert file.content.startswith(begin)
             assert "%E7%94%B5%E5%AD%90%E5%8F%91%E7%A5%A8" in file.headers["content-disposition"]

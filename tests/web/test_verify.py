@@ -13,7 +13,7 @@ from tests.web.browsing import browse, issue_by_pages
 async def files(client: httpx.AsyncClient, shop: Shop) -> dict[str, bytes]:
     code = await shop.code()
     await issue_by_pages(client, code.token)
-    return {kind: (await client.get(f"/s/{code.token}/file/{kind}")).content for kind in ("xml", "pdf")}
+    return {kind: (await client.get(f"/s/{code.token}/file/{kind}")).content for kind in ("xml", "pdf", "ofd")}
 
 
 async def asked(client: httpx.AsyncClient, data: bytes) -> str:
@@ -23,7 +23,7 @@ async def asked(client: httpx.AsyncClient, data: bytes) -> str:
 
 
 def test_a_genuine_file_passes_and_says_that_it_is_a_sample(config: Config) -> None:
-    """XML, and PDF with the XML inside."""
+    """XML, and PDF and OFD with the XML inside."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         for data in (await files(client, shop)).values():
@@ -33,7 +33,7 @@ def test_a_genuine_file_passes_and_says_that_it_is_a_sample(config: Config) -> N
     browse(config, story)
 
 
-@pytest.mark.parametrize("kind", ["xml", "pdf"])
+@pytest.mark.parametrize("kind", ["xml", "pdf", "ofd"])
 def test_an_altered_file_does_not(config: Config, kind: str) -> None:
     """A changed amount in the XML; a PDF that shows something else around the genuine original."""
 
@@ -42,7 +42,7 @@ def test_an_altered_file_does_not(config: Config, kind: str) -> None:
         altered = data.replace(b"58.00", b"98.00") if kind == "xml" else data + b"%"
         assert altered != data
         page = await asked(client, altered)
-        assert "不通过" in page and "SIGNATURE-" in page
+        assert "不通过" in page and ("OFD-" if kind == "ofd" else "SIGNATURE-") in page
 
     browse(config, story)
 

@@ -173,7 +173,7 @@ def _run(config: Config, out: Path, times: dict[str, float]) -> str:
         time.sleep(0.2)
     number = re.search(rb'"number":"(\d{20})"', state)[1].decode()  # type: ignore[index]
     out.mkdir(parents=True, exist_ok=True)
-    for kind in ("xml", "pdf"):
+    for kind in ("xml", "pdf", "ofd"):
         (out / f"{number}-电子发票.{kind}").write_bytes(customer.get(f"/s/{token}/file/{kind}"))
         lap(f"{kind} saved")
     return number
@@ -182,7 +182,7 @@ def _run(config: Config, out: Path, times: dict[str, float]) -> str:
 def _finish(config: Config, out: Path, times: dict[str, float], number: str) -> None:
     """Verify what was saved, audit the store, print the table."""
     clock = time.perf_counter()
-    for kind in ("xml", "pdf"):
+    for kind in ("xml", "pdf", "ofd"):
         result = verify_file(out / f"{number}-电子发票.{kind}", roots_of(None))
         if result.verdict != "valid" or result.total != f"¥{AMOUNT}":
             raise RuntimeError(f"{kind} does not verify: {result}")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from piaoma.desk.config import load_config
-from piaoma.documents.check import Checked, check_original, check_view, check_without_original, original_in
+from piaoma.documents.check import Checked, check_view, examine
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.trust import Verdict
 
@@ -59,7 +59,7 @@ def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int
 
 
 def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
-    """Verify an original, or the original inside a PDF, which must then also be the one the PDF is a view of."""
+    """Verify an original, or the original inside a PDF or OFD, which must then also be the one that is shown."""
     with file.open("rb") as opened:
         data = opened.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
@@ -76,18 +76,16 @@ def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
 
 
 def _checked(data: bytes, roots: Sequence[bytes]) -> Checked:
-    original = original_in(data)
-    if original is None:
-        return check_without_original()
-    checked = check_original(original, roots)
-    if original is data or checked.invoice is None:
+    checked, redraw = examine(data, roots)
+    if redraw is None:
         return checked
-    from piaoma.documents.render import render  # the fonts are read only when a PDF is to be compared
+    from piaoma.documents.render import render  # the fonts are read only when a view is to be compared
 
     try:
-        return check_view(checked, data, render(original, "pdf"))
+        drawn = render(redraw.original, redraw.kind, redraw.signed_value)
     except Refused:
-        return check_view(checked, data, b"")
+        drawn = b""
+    return check_view(checked, data, drawn)
 
 
 def roots_of(root: Path | None) -> tuple[bytes, ...]:

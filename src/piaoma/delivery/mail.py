@@ -1,7 +1,7 @@
 """Mail (电子邮件): the message of an invoice, and two carriers of it: SMTP, and files in a folder.
 
-A message has a plain text part with number, amount and link, and PDF and XML attached. Its Message-ID comes from the
-job's id, so that a mail sent twice is one mail to the receiver's program.
+A message has a plain text part with number, amount and link, and PDF, OFD and XML attached. Its Message-ID comes from
+the job's id, so that a mail sent twice is one mail to the receiver's program.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from .outbox import Job, Undeliverable
 
 SMTP_SECONDS_MAX = 30
 
-Render = Callable[[bytes, str], Awaitable[bytes]]
+Render = Callable[[int, str, str], Awaitable[bytes]]  # merchant, number, kind of view
 
 
-def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, sender: str, link: str) -> EmailMessage:
+def compose_mail(
+    invoice: IssuedInvoice, original: bytes, pdf: bytes, ofd: bytes, job: Job, sender: str, link: str
+) -> EmailMessage:
     """The message of an invoice."""
     mark = "【测试样票 无效】" if invoice.sandbox else ""
     total = f"¥{format_yuan(invoice.totals.inclusive)}"
@@ -46,10 +48,11 @@ def compose_mail(invoice: IssuedInvoice, original: bytes, pdf: bytes, job: Job, 
     message.set_content(
         f"{sample}发票号码：{invoice.number}\n价税合计：{total}\n开票日期：{invoice.issued_on:%Y年%m月%d日}\n"
         f"销售方：{invoice.seller.name}\n购买方：{invoice.buyer.name}\n\n"
-        f"附件有 XML 原件（入账请保存这一份）和 PDF。\n" + (f"随时可以再取：\n{link}\n" if link else "")
+        f"附件有 XML 原件（入账请保存这一份）、PDF 和 OFD。\n" + (f"随时可以再取：\n{link}\n" if link else "")
     )
     name = f"{invoice.number}-电子发票"
     message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{name}.pdf")
+    message.add_attachment(ofd, maintype="application", subtype="ofd", filename=f"{name}.ofd")
     message.add_attachment(original, maintype="application", subtype="xml", filename=f"{name}.xml")
     return message
 
@@ -83,11 +86,11 @@ class MailCarrier:
                 raise Undeliverable("no such invoice" if not rows else "not an address")
             original = bytes(rows[0][0])
             try:
-                pdf = await self._render(original, "pdf")
+                pdf, ofd = [await self._render(job.merchant_id, job.number, kind) for kind in ("pdf", "ofd")]
             except Refused as refused:
                 raise Undeliverable(str(refused)) from None
             link = await self._link(job.merchant_id, job.number)
-            await self._deliver(compose_mail(read(original), original, pdf, job, self._sender, link))
+            await self._deliver(compose_mail(read(original), original, pdf, ofd, job, self._sender, link))
 
 
 def to_folder(folder: Path) -> Callable[[EmailMessage], Awaitable[None]]:

@@ -22,10 +22,11 @@ from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Outcome, Sealed, migrations, open_database
-from piaoma.trust import FileSigner, Keyring, Signer, open_or_create, sign_original
+from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
 
 from .config import Config
 from .pursue import pursue_for_ever
+from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NUMBERING_SECONDS = 0.5  # how long the channel's way of numbering is taken for granted
@@ -54,13 +55,14 @@ class Office:
         self.now = now
         self.roots = (keyring.root,)
         self.signer: Signer = FileSigner(keyring)
+        self.seal_signer: SealSigner = open_seal(folder / "keys" / "sandbox", keyring, now())
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.cabinet.view, config.mail_from, self.link_of, deliver)
+        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
@@ -71,6 +73,10 @@ class Office:
         invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
         original = sign_original(invoice, self.signer)
         return Sealed(original, hashlib.sha256(original).hexdigest())
+
+    async def view(self, merchant_id: int, number: str, kind: str) -> bytes:
+        """See ``views.view``."""
+        return await view(self, merchant_id, number, kind)
 
     def token(self, merchant_id: int, code_id: int) -> str:
         """The token of a code, under the present key."""

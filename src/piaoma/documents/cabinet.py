@@ -11,18 +11,25 @@ import hashlib
 import multiprocessing
 import os
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from piaoma.invoice.refusal import Refused, refuse
 
+from . import ofd
+from .ofd import OFD_VERSION
 from .render import VIEW_VERSION, render, start_worker
+
+Result = TypeVar("Result")
 
 RENDER_SECONDS_MAX = 15
 IDLE_SECONDS = 120  # workers hold fonts in memory; after this long without work they go
 CACHE_BYTES_MAX = 512 * 1024 * 1024
-KINDS = ("pdf", "png")
+KINDS = ("pdf", "png", "ofd")
 
 
 class Cabinet:
@@ -36,8 +43,8 @@ class Cabinet:
         self._idle: asyncio.TimerHandle | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def view(self, original: bytes, kind: str) -> bytes:
-        """The view of an original: ``xml`` is the original itself, ``pdf`` and ``png`` are rendered.
+    async def view(self, original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
+        """The view of an original: ``xml`` is the original itself, the others are rendered; an OFD with its seal.
 
         Raises ``Refused`` DOCUMENT-KIND, DOCUMENT-GLYPH-MISSING, DOCUMENT-RENDER-FAILED.
         """
@@ -45,7 +52,8 @@ class Cabinet:
             return original
         if kind not in KINDS:
             raise refuse("DOCUMENT-KIND", have=kind[:10])
-        name = f"{hashlib.sha256(original).hexdigest()}.{VIEW_VERSION}.{kind}"
+        version = f"{OFD_VERSION}-{hashlib.sha256(signed_value).hexdigest()[:16]}" if kind == "ofd" else VIEW_VERSION
+        name = f"{hashlib.sha256(original).hexdigest()}.{version}.{kind}"
         kept = self._folder / name
         try:
             return await asyncio.to_thread(kept.read_bytes)
@@ -54,7 +62,7 @@ class Cabinet:
         # The same view asked for twice at once is rendered once.
         task = self._under_way.get(name)
         if task is None:
-            task = asyncio.create_task(self._render(original, kind, kept))
+            task = asyncio.create_task(self._render(original, kind, signed_value, kept))
             self._under_way[name] = task
             task.add_done_callback(lambda _: self._under_way.pop(name, None))
         return await asyncio.shield(task)
@@ -67,11 +75,23 @@ class Cabinet:
             task.cancel()
         self._end_workers()
 
-    async def _render(self, original: bytes, kind: str, kept: Path) -> bytes:
+    async def to_be_sealed(self, original: bytes, at: datetime) -> bytes | None:
+        """What a seal on the OFD of an original is set on; see ``ofd.to_be_sealed``.
+
+        Raises ``Refused`` DOCUMENT-RENDER-FAILED.
+        """
+        return await self._worked(ofd.to_be_sealed, original, at)
+
+    async def _render(self, original: bytes, kind: str, signed_value: bytes, kept: Path) -> bytes:
+        data = await self._worked(render, original, kind, signed_value)
+        await asyncio.to_thread(self._keep, kept, data)
+        return data
+
+    async def _worked(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """What a function gives in a worker, within its time."""
         for last in (False, True):
             try:
-                data = await asyncio.wait_for(self._in_worker(original, kind), RENDER_SECONDS_MAX)
-                break
+                return await asyncio.wait_for(self._in_worker(function, *arguments), RENDER_SECONDS_MAX)
             except Refused:
                 raise
             except (BrokenProcessPool, TimeoutError, MemoryError, RuntimeError):
@@ -79,10 +99,9 @@ class Cabinet:
                 self._end_workers()
                 if last:
                     raise refuse("DOCUMENT-RENDER-FAILED") from None
-        await asyncio.to_thread(self._keep, kept, data)
-        return data
+        raise AssertionError("the second failure is raised")
 
-    async def _in_worker(self, original: bytes, kind: str) -> bytes:
+    async def _in_worker(self, function: Callable[..., Result], *arguments: object) -> Result:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=start_worker)
@@ -90,7 +109,7 @@ class Cabinet:
         if self._idle is not None:
             self._idle.cancel()
         self._idle = loop.call_later(IDLE_SECONDS, self._end_workers)
-        return await loop.run_in_executor(self._pool, render, original, kind)
+        return await loop.run_in_executor(self._pool, function, *arguments)
 
     def _end_workers(self) -> None:
         pool, self._pool = self._pool, None

@@ -74,6 +74,7 @@ class Page(msgspec.Struct, frozen=True):
     top: float = 0.0  # of the item table
     parties: Parties | None = None
     rows: list[Row] | None = None
+    lines: list[int] | None = None  # of each row, which line of the invoice it belongs to
     totals: Sums | None = None
     remark: Block | None = None
 
@@ -82,7 +83,9 @@ def pages_of(ticket: Ticket) -> list[Page]:
     """Every page of a ticket."""
     names = [set_in(party.name, NAME_WIDTH, NAME_HEIGHT) for party in (ticket.buyer, ticket.seller)]
     lower = max(0.0, *(name.height - NAME_HEIGHT for name in names))  # by which very long names push down the rest
-    tables = _tables([_rows(line) for line in ticket.lines], int(-(-lower // ROW_STEP)))
+    items = [_rows(line) for line in ticket.lines]
+    tables = _tables(items, int(-(-lower // ROW_STEP)))
+    owners = iter([place for place, item in enumerate(items) for _ in item])
     remark, further = _remark(ticket.remark)
     count = len(tables) + len(further)
     numbers = [f"共 {count} 页 第 {number} 页" if count > 1 else "" for number in range(1, count + 1)]
@@ -98,6 +101,7 @@ def pages_of(ticket: Ticket) -> list[Page]:
                 top=30.0 if place else 52 + lower,
                 parties=Parties((names[0], names[1]), ids, lower) if place == 0 else None,
                 rows=rows,
+                lines=[next(owners) for _ in rows],
                 totals=_sums(ticket, remark, down) if last else None,
                 foot="" if last and not further else "备注续下页" if last else "续下页",
             )

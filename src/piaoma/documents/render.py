@@ -1,4 +1,4 @@
-"""Rendering an original as PDF or PNG: a pure function of its bytes, the same bytes each time.
+"""Rendering an original as PDF, PNG or OFD: a pure function of its bytes, the same bytes each time.
 
 ``layout`` says what stands where; ``invoice.typ`` draws it and knows no rule. Runs in worker processes.
 """
@@ -23,6 +23,7 @@ from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import refuse
 
+from . import ofd
 from .layout import COLUMNS, Page, pages_of
 from .ticket import Ticket, ticket_of
 
@@ -62,14 +63,16 @@ def _compiler() -> typst.Compiler:
     return typst.Compiler(input=str(template), root=str(template.parent), font_paths=folders, ignore_system_fonts=True)
 
 
-def render(original: bytes, kind: str) -> bytes:
-    """The PDF/A-3b of an original, or one PNG with its pages below each other.
+def render(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
+    """The PDF/A-3b of an original, one PNG with its pages below each other, or the OFD with the seal that was made.
 
     A PNG shows ``PNG_PAGES_MAX`` pages at most: of a longer invoice all but the last of these are its first pages, and
     the last one is its last, with the totals; each page says which it is.
 
     Raises ``Refused`` as ``original_reader.read``, and DOCUMENT-GLYPH-MISSING when the fonts lack a character.
     """
+    if kind == "ofd":
+        return ofd.write(original, signed_value)
     import typst
 
     invoice = read(original)

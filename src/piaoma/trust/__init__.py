@@ -6,10 +6,12 @@ this room but as files with mode 0600.
 
 from .certificates import ChainFault, Keyring, open_or_create, verify_chain
 from .original_signature import SignatureVerdict, Verdict, sign_original, verify_original
+from .seal import FileSealSigner, SealSigner, SealVerdict, make_seal, open_seal, sealed_at, sign_value, verify_value
 from .signer import FileSigner, Signer
 from .sm2 import PrivateKey, PublicKey, sm3
 
 __all__ = [
-    "ChainFault", "FileSigner", "Keyring", "PrivateKey", "PublicKey", "SignatureVerdict", "Signer", "Verdict",
-    "open_or_create", "sign_original", "sm3", "verify_chain", "verify_original",
+    "ChainFault", "FileSealSigner", "FileSigner", "Keyring", "PrivateKey", "PublicKey", "SealSigner", "SealVerdict",
+    "SignatureVerdict", "Signer", "Verdict", "make_seal", "open_or_create", "open_seal", "sealed_at", "sign_original",
+    "sign_value", "sm3", "verify_chain", "verify_original", "verify_value",
 ]  # fmt: skip

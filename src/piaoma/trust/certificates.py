@@ -1,6 +1,7 @@
-"""The sandbox's own certificate chain (证书链): root → issuer → signer, X.509 with SM2, made at first start.
+"""The sandbox's own certificate chain (证书链): root → issuer → signer and maker of seals, made at first start.
 
-Every name in it says that it is a test. Real chains come from the issuing channel and are only verified here.
+X.509 with SM2. Every name in it says that it is a test. Real chains come from the issuing channel and are only
+verified here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from asn1crypto import pem, x509
 from .sm2 import PrivateKey, PublicKey
 
 SM2_WITH_SM3 = "1.2.156.10197.1.501"
-ROOT_YEARS, ISSUER_YEARS, SIGNER_YEARS = 20, 10, 5
+ROOT_YEARS, ISSUER_YEARS, SIGNER_YEARS, SEAL_MAKER_YEARS = 20, 10, 5, 10
 CHAIN_MAX = 5
 BACKDATED = timedelta(days=2)  # a clock that was wrong at the first start and is corrected must not undo the chain
 RENEW_BEFORE = timedelta(days=180)  # a new signer is made at a start within these days of the old one's end
@@ -30,6 +31,7 @@ RENEW_BEFORE = timedelta(days=180)  # a new signer is made at a start within the
 ROOT_NAME = "票码沙盒测试根（无效）"
 ISSUER_NAME = "票码沙盒测试签发机构（无效）"
 SIGNER_NAME = "票码沙盒测试税务签名（样票无效）"
+SEAL_MAKER_NAME = "票码沙盒测试制章者（无效）"
 
 
 class Keyring(msgspec.Struct, frozen=True):
@@ -39,6 +41,8 @@ class Keyring(msgspec.Struct, frozen=True):
     signer: bytes
     issuer: bytes
     root: bytes
+    seal_maker_key: PrivateKey
+    seal_maker: bytes
 
 
 class ChainFault(Exception):
@@ -53,6 +57,8 @@ def open_or_create(folder: Path, now: datetime) -> Keyring:
     """
     if not folder.exists():
         _create(folder, now)
+    if not (folder / "seal-maker.pem").exists():
+        _add_seal_maker(folder, now)
     kept = _open(folder)
     if now > validity((kept.signer, kept.issuer))[1] - RENEW_BEFORE:
         _renew_signer(folder, now)
@@ -68,15 +74,27 @@ def _open(folder: Path) -> Keyring:
         signer=_unarmor(last),
         issuer=_unarmor(folder / "issuer.pem"),
         root=_unarmor(folder / "root.pem"),
+        seal_maker_key=PrivateKey.from_pem((folder / "seal-maker.key").read_bytes()),
+        seal_maker=_unarmor(folder / "seal-maker.pem"),
     )
 
 
 def _renew_signer(folder: Path, now: datetime) -> None:
     """Another signer by the same issuer. Its key is on disk before its certificate says that it exists."""
     name = f"signer-{len(list(folder.glob('signer*.pem'))) + 1}"
+    _issue(folder, name, SIGNER_NAME, now, SIGNER_YEARS)
+
+
+def _add_seal_maker(folder: Path, now: datetime) -> None:
+    """Who makes seals, in a folder of a version that had none; what is there stays as it is."""
+    _issue(folder, "seal-maker", SEAL_MAKER_NAME, now, SEAL_MAKER_YEARS)
+
+
+def _issue(folder: Path, name: str, common: str, now: datetime, years: int) -> None:
+    """A key and its certificate by the folder's issuer, as ``name.key`` and ``name.pem``."""
     key = PrivateKey.generate()
     issuer_key = PrivateKey.from_pem((folder / "issuer.key").read_bytes())
-    certificate = _certify(SIGNER_NAME, key, ISSUER_NAME, issuer_key, now, SIGNER_YEARS, authority=False)
+    certificate = _certify(common, key, ISSUER_NAME, issuer_key, now, years, authority=False)
     (folder / f"{name}.key").unlink(missing_ok=True)  # of a start that died in between
     _write(folder / f"{name}.key", key.to_pem())
     _write(folder / f"{name}.pem", pem.armor("CERTIFICATE", certificate))
@@ -86,17 +104,19 @@ def _renew_signer(folder: Path, now: datetime) -> None:
 def _create(folder: Path, now: datetime) -> None:
     aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.new")
     aside.mkdir(mode=0o700, parents=True)
-    root_key, issuer_key, signer_key = PrivateKey.generate(), PrivateKey.generate(), PrivateKey.generate()
+    root_key, issuer_key, signer_key, maker_key = (PrivateKey.generate() for _ in range(4))
     root = _certify(ROOT_NAME, root_key, ROOT_NAME, root_key, now, ROOT_YEARS, authority=True)
     issuer = _certify(ISSUER_NAME, issuer_key, ROOT_NAME, root_key, now, ISSUER_YEARS, authority=True)
     signer = _certify(SIGNER_NAME, signer_key, ISSUER_NAME, issuer_key, now, SIGNER_YEARS, authority=False)
+    maker = _certify(SEAL_MAKER_NAME, maker_key, ISSUER_NAME, issuer_key, now, SEAL_MAKER_YEARS, authority=False)
     files = {
+        "seal-maker.key": maker_key.to_pem(),
         "signer.key": signer_key.to_pem(),
         "issuer.key": issuer_key.to_pem(),
         "root.key": root_key.to_pem(),
     }
     files |= {f"{name}.pem": pem.armor("CERTIFICATE", der) for name, der in
-              (("root", root), ("issuer", issuer), ("signer", signer))}  # fmt: skip
+              (("root", root), ("issuer", issuer), ("signer", signer), ("seal-maker", maker))}  # fmt: skip
     for name, content in files.items():
         _write(aside / name, content)
     _sync(aside)
@@ -111,6 +131,14 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """A file with mode 0600 that is there whole or not at all."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    _write(aside, content)
+    aside.rename(path)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from .page import office_of
 
-TYPES = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png"}
+TYPES = {"pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png"}
 
 
-async def file_response(request: Request, original: bytes, number: str, kind: str) -> Response:
-    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``Cabinet.view``."""
-    data = await office_of(request).cabinet.view(original, kind)
+async def file_response(request: Request, merchant_id: int, number: str, kind: str) -> Response:
+    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``views.view``."""
+    data = await office_of(request).view(merchant_id, number, kind)
     name = quote(f"{number}-电子发票.{kind}")
     disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
     return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from piaoma.codes.token import canonical
 from piaoma.desk.office import Office
-from piaoma.documents.check import Checked, check_original, check_view, check_without_original, original_in
+from piaoma.documents.check import Checked, check_view, examine
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
 from . import forms
@@ -78,17 +78,15 @@ async def verify(request: Request) -> Response:
 
 
 async def _checked(office: Office, data: bytes) -> Checked:
-    """Check a file away from the loop; a PDF is drawn again in the cabinet's worker and compared."""
-    original = await asyncio.to_thread(original_in, data)
-    if original is None:
-        return check_without_original()
-    checked = await asyncio.to_thread(check_original, original, office.roots)
-    if original is data or checked.invoice is None:
+    """Check a file away from the loop; a view is drawn again in the cabinet's worker and compared."""
+    checked, redraw = await asyncio.to_thread(examine, data, office.roots)
+    if redraw is None:
         return checked
     try:
-        return check_view(checked, data, await office.cabinet.view(original, "pdf"))
+        drawn = await office.cabinet.view(redraw.original, redraw.kind, redraw.signed_value)
     except Refused:
-        return check_view(checked, data, b"")
+        drawn = b""
+    return check_view(checked, data, drawn)
 
 
 async def static(request: Request) -> Response:

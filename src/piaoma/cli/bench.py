@@ -10,20 +10,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from piaoma.desk import accounts
 from piaoma.desk.config import Config
-from piaoma.desk.office import open_office, shanghai_now
+from piaoma.desk.office import shanghai_now
 
+from .bench_documents import bench_documents, one_original
 from .bench_issue import bench_issue
-from .bench_shop import fill, prefill, running, serve_pages
+from .bench_shop import fill, running, serve_pages
 from .serve import set_up_logs
 
 
 def bench(what: str, *, seconds: float, clients: int, scale: int, database: str) -> None:
     """Run one measurement; the last line is for scripts."""
     set_up_logs(40)
-    if what not in ("issue", "pdf", "pages"):
-        raise SystemExit(f"bench: {what}? One of issue, pdf, pages")
+    if what not in ("issue", "pdf", "documents", "pages"):
+        raise SystemExit(f"bench: {what}? One of issue, pdf, documents, pages")
     folder = Path(tempfile.mkdtemp(prefix="piaoma-bench-"))
     try:
         with socket.socket() as probe:
@@ -34,6 +34,8 @@ def bench(what: str, *, seconds: float, clients: int, scale: int, database: str)
             bench_issue(config, seconds, clients, scale)
         elif what == "pdf":
             _pdf(config, seconds)
+        elif what == "documents":
+            bench_documents(config, seconds)
         else:
             _pages(config)
     finally:
@@ -44,17 +46,7 @@ def _pdf(config: Config, seconds: float) -> None:
     """Warm rendering in one process."""
     from piaoma.documents.render import render
 
-    async def one() -> bytes:
-        async with open_office(config, work=False) as office:
-            session = await accounts.register(
-                office,
-                accounts.Registration("武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", "bench", "bench bench"),
-            )
-            await prefill(office, session.merchant_id, 1)
-            rows = await office.database.read("SELECT original FROM invoices")
-            return bytes(rows[0][0])
-
-    original = asyncio.run(one())
+    original = asyncio.run(one_original(config))
     size = len(render(original, "pdf"))
     times = []
     deadline = time.perf_counter() + seconds

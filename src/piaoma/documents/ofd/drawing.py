@@ -99,17 +99,21 @@ class Layer:
         )
 
     def lines(
-        self, lines: Sequence[tuple[float, float, float, float]], height: float, colour: str = RED, width: float = HAIR,
+        self, lines: Sequence[tuple[float, float, float, float]], colour: str = RED, width: float = HAIR,
         dashes: str = "",
     ) -> None:  # fmt: skip
-        """Straight lines, on a page of that height."""
-        path = " ".join(f"M {number(a)} {number(b)} L {number(c)} {number(d)}" for a, b, c, d in lines)
+        """Straight lines, across or down. Each has its own narrow box: simple readers draw no more than that."""
         dashed = f' DashPattern="{dashes}"' if dashes else ""
-        self.objects.append(
-            f'<ofd:PathObject ID="{self.ids.next()}" Boundary="0 0 210 {number(height)}" LineWidth="{number(width)}"'
-            f'{dashed}><ofd:StrokeColor Value="{colour}"/><ofd:AbbreviatedData>{path}</ofd:AbbreviatedData>'
-            f"</ofd:PathObject>"
-        )
+        half = width / 2
+        for left, top, right, bottom in lines:
+            left, top, right, bottom = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
+            box = (left - half, top - half, right - left + width, bottom - top + width)
+            path = f"M {number(half)} {number(half)} L {number(box[2] - half)} {number(box[3] - half)}"
+            self.objects.append(
+                f'<ofd:PathObject ID="{self.ids.next()}" Boundary="{" ".join(map(number, box))}"'
+                f' LineWidth="{number(width)}"{dashed}><ofd:StrokeColor Value="{colour}"/>'
+                f"<ofd:AbbreviatedData>{path}</ofd:AbbreviatedData></ofd:PathObject>"
+            )
 
     def squares(self, x: float, y: float, side: float, modules: Sequence[bytes]) -> None:
         """A symbol of modules as one area of black squares; runs in a row are one rectangle."""

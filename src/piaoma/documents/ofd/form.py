@@ -161,7 +161,7 @@ class PageForm:
         height = self._page.height
         end = height - (16 if self._page.totals is not None else 12)
         self._rules += [(4.5, 30, 205.5, 30), (4.5, end, 205.5, end), (4.5, 30, 4.5, end), (205.5, 30, 205.5, end)]
-        self.template.lines(self._rules, height)
+        self.template.lines(self._rules)
 
     def _sample(self, mark: str) -> None:
         """The sandbox's own mark, in annotations; the note stands on the page itself, for readers that show none."""
@@ -170,7 +170,7 @@ class PageForm:
         x, y, width, high = STAMP
         corners = [(x, y), (x + width, y), (x + width, y + high), (x, y + high), (x, y)]
         sides = [(*one, *other) for one, other in pairwise(corners)]
-        self.marks.lines(sides, height, SLATE, 0.5, "1.5 1")
+        self.marks.lines(sides, SLATE, 0.5, "1.5 1")
         self.marks.text(x, y + 2.9, STAMP_TEXT, 9, colour=SLATE, align="center", width=width)
         self.marks.slanted(52, height / 2 + 28, mark, 46, 16, SLATE, 36)
 

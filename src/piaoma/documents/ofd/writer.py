@@ -100,7 +100,8 @@ def draw(original: bytes, *, sealed: bool) -> Drawn:
             )
         parts[f"Doc_0/Pages/Page_{place}/Content.xml"] = (
             f'<ofd:Page {_NAMESPACE}>{area}<ofd:Template TemplateID="{templates[kind]}" ZOrder="Background"/>'
-            f'<ofd:Content><ofd:Layer Type="Body" ID="{ids.next()}">{form.values.xml}</ofd:Layer></ofd:Content></ofd:Page>'
+            f'<ofd:Content><ofd:Layer Type="Body" ID="{ids.next()}">{form.values.xml}</ofd:Layer></ofd:Content>'
+            f"</ofd:Page>"
         )
     parts["Doc_0/Document.xml"] = _document_xml(pages, firsts, templates, laid[0].height, ids.last)
     if invoice.sandbox:

@@ -1,0 +1,84 @@
+"""``piaoma bench documents``: what each file of an invoice costs to make and to check, warm, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+
+from piaoma.desk import accounts
+from piaoma.desk.config import Config
+from piaoma.desk.office import open_office, shanghai_now
+from piaoma.invoice.original_reader import read
+from piaoma.trust import FileSigner, Verdict, open_or_create, open_seal, sign_original, sign_value, verify_original
+
+from .bench_shop import prefill
+
+WARM_RUNS = 3
+
+
+def bench_documents(config: Config, seconds: float) -> None:
+    """Medians of one invoice with one line, in milliseconds; the time is shared between the seven measurements."""
+    from piaoma.documents import ofd
+    from piaoma.documents.check import examine
+    from piaoma.documents.render import render
+
+    original = asyncio.run(one_original(config))
+    folder = config.data_folder / "keys" / "sandbox"
+    now = shanghai_now()
+    keyring = open_or_create(folder, now)
+    signer, seal, roots = FileSigner(keyring), open_seal(folder, keyring, now), (keyring.root,)
+    invoice = read(original)
+
+    def sealed() -> bytes:
+        """As at the first rendering: what is listed, the signature, the whole file."""
+        listed = ofd.to_be_sealed(original, now)
+        assert listed is not None
+        return ofd.write(original, sign_value(listed, f"/{ofd.SIGNATURE}", seal, now))
+
+    def checked() -> None:
+        """As a verifier does it: package, digests, seal, chain, original, figures, and drawn again."""
+        known, redraw = examine(package, roots)
+        assert known.verdict is Verdict.VALID and redraw is not None
+        assert render(redraw.original, redraw.kind, redraw.signed_value) == package
+
+    package = sealed()
+    value = ofd.read_ofd(package).package.parts["Doc_0/Signs/Sign_0/SignedValue.dat"]
+    work: dict[str, Callable[[], object]] = {
+        "pdf": lambda: render(original, "pdf"),
+        "png": lambda: render(original, "png"),
+        "ofd_sealed": sealed,
+        "ofd_again": lambda: ofd.write(original, value),
+        "xml": lambda: sign_original(invoice, signer),
+        "verify_xml": lambda: verify_original(original, roots),
+        "verify_ofd": checked,
+    }
+    figures = {name: _median(run, seconds / len(work)) for name, run in work.items()}
+    for name, ms in figures.items():
+        print(f"{name:12}{ms:8.2f} ms")
+    told = " ".join(f"{name}_ms={ms:.2f}" for name, ms in figures.items())
+    print(f"RESULT documents {told} ofd_bytes={len(package)} xml_bytes={len(original)}")
+
+
+async def one_original(config: Config) -> bytes:
+    """A signed original with one line, issued in a store of its own."""
+    async with open_office(config, work=False) as office:
+        session = await accounts.register(
+            office, accounts.Registration("武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", "bench", "bench bench")
+        )
+        await prefill(office, session.merchant_id, 1)
+        rows = await office.database.read("SELECT original FROM invoices")
+        return bytes(rows[0][0])
+
+
+def _median(run: Callable[[], object], seconds: float) -> float:
+    for _ in range(WARM_RUNS):
+        run()
+    times = []
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        begun = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(times)

@@ -13,7 +13,7 @@ from pathlib import Path
 from piaoma.desk.config import Config
 from piaoma.desk.office import shanghai_now
 
-from .bench_documents import bench_documents, one_original
+from .bench_documents import bench_documents, some_originals
 from .bench_issue import bench_issue
 from .bench_shop import fill, running, serve_pages
 from .serve import set_up_logs
@@ -46,7 +46,7 @@ def _pdf(config: Config, seconds: float) -> None:
     """Warm rendering in one process."""
     from piaoma.documents.render import render
 
-    original = asyncio.run(one_original(config))
+    original = asyncio.run(some_originals(config, 1))[0]
     size = len(render(original, "pdf"))
     times = []
     deadline = time.perf_counter() + seconds

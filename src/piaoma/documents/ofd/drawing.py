@@ -8,6 +8,7 @@ the layout measured them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate, groupby
 from math import cos, radians, sin
 
@@ -37,6 +38,7 @@ class Ids:
         return self.last
 
 
+@lru_cache(maxsize=4096)
 def number(value: float) -> str:
     """A decimal as short as it can be."""
     text = f"{value:.3f}"

@@ -29,7 +29,8 @@ from piaoma.documents.ticket import MM_PER_POINT, SIZES, Block, Ticket
 
 from .drawing import ASCENT, KAI, MONO, RED, SLATE, SONG, Ids, Layer
 
-STAMP = (86.0, 20.1, 38.0, 9.0)  # x y width height of the sandbox's mark and of the seal's picture
+STAMP = (86.0, 20.1, 38.0, 9.0)  # x y width height of the sandbox's mark
+SEAL = (44.0, 20.1, 38.0, 9.0)  # of the seal's own picture, beside it: some readers draw both, some only one of them
 STAMP_TEXT = "沙盒样票·测试无效"
 SAMPLE_NOTE = "本票为沙盒测试样票，不是发票，不得报销入账。SANDBOX SAMPLE, NOT AN INVOICE."
 
@@ -172,7 +173,8 @@ class PageForm:
         sides = [(*one, *other) for one, other in pairwise(corners)]
         self.marks.lines(sides, SLATE, 0.5, "1.5 1")
         self.marks.text(x, y + 2.9, STAMP_TEXT, 9, colour=SLATE, align="center", width=width)
-        self.marks.slanted(52, height / 2 + 28, mark, 46, 16, SLATE, 36)
+        # Some readers draw it black and solid: it ends before the column of amounts.
+        self.marks.slanted(52, height / 2 + 24, mark, 34, 16, SLATE, 36)
 
 
 def _drop(size: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import segno
@@ -22,7 +23,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.trust import sealed_at
 
 from .drawing import FONTS, Ids, escaped, number
-from .form import LINE_TAGS, STAMP, PageForm
+from .form import LINE_TAGS, SEAL, PageForm
 from .packing import pack
 from .signs import SIGNATURE, SIGNED_VALUE, signature_xml, signatures_xml
 
@@ -67,9 +68,10 @@ def to_be_sealed(original: bytes, at: datetime) -> bytes | None:
 
 
 def _listed(drawn: Drawn, at: datetime) -> bytes:
-    return signature_xml(drawn.parts, drawn.first_page, STAMP, at)
+    return signature_xml(drawn.parts, drawn.first_page, SEAL, at)
 
 
+@lru_cache(maxsize=1)  # what is to be sealed is written next
 def draw(original: bytes, *, sealed: bool) -> Drawn:
     """All parts but the seal's own."""
     invoice = read(original)

@@ -17,7 +17,7 @@ from piaoma.invoice.refusal import Refused, refuse
 
 from .opening import Package, open_package
 
-PAGES_MAX = 2_000  # whose text is read
+PAGES_MAX = 4_000  # whose text is read
 _SAME_ROW = 1.5  # millimetres: texts whose tops differ by less stand in one row
 
 _ORIGINAL_ROOT = b"<EInvoice"

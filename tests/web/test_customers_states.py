@@ -202,3 +202,14 @@ def test_an_id_card_makes_the_buyer_a_person(config: Config) -> None:
             assert "发票已开具" in result.text
 
     browse(config, story)
+
+
+def test_another_language_keeps_the_rest_of_the_address(config: Config) -> None:
+    """A search, or a pick-up code that a browser without cookies needs, survives the switch."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        page = await client.get("/help?q=QUOTA&lang=zh")
+        assert 'href="?q=QUOTA&amp;lang=en"' in page.text
+        assert "QUOTA-EXCEEDED" in (await client.get("/help?q=QUOTA&lang=en")).text
+
+    browse(config, story)

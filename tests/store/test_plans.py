@@ -30,7 +30,7 @@ BY_KEYS = {
     "failed": outbox._FAILED,
     "lease": outbox._LEASE,
     "reports": report._REPORTS.format(keys=DIALECT.int_text_keys),
-    "mails": deliver._MAILS,
+    "jobs of an invoice": deliver._JOBS.format(keys=DIALECT.int_text_keys),
     "open intents": settle._DUE,
     "settle": settle._SETTLE,
     "lock": settle._LOCK.format(for_update=""),
@@ -42,6 +42,7 @@ KEYS = {
     "invoices": "merchant_id=? AND number=?",
     "quotas": "merchant_id=? AND month=?",
     "merchants": "merchant_id=?",
+    "jobs": "merchant_id=? AND job_id=?",
 }
 ALIASES = {"c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 

@@ -349,10 +349,10 @@ async def seen(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
-    await _scan(request)
+    seen, holder = await _scan(request)
 
     async def read_state() -> tuple[str, bool]:
-        found, _ = await _scan(request)
+        found = await scan(office_of(request), seen.code.token, holder, granted=seen.mine)
         return found.state.value, found.state not in (*OPEN_STATES, *WAITING_STATES)
 
     return stream_state(request, read_state)

@@ -131,11 +131,9 @@ def test_nothing_is_issued_with_a_certificate_that_has_ended(config: Config) -> 
 
     with_shop(config, story)
 
-    """Nor under another serial, nor with a number: the code stays taken and nobody gets another invoice."""
-
 
 def test_a_refusal_of_something_else_frees_nothing(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal under another serial, and one that brings a number: the code stays taken, nobody gets another invoice."""
+    """Nor under another serial, nor with a number: the code stays taken and nobody gets another invoice."""
     real = SandboxAuthority.issue_blue
     wrong = [
         lambda answer: RemoteAnswer("0" * 32, refusals=(Refusal("ISSUE-NO-NUMBERS"),)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from piaoma.channels import RemoteAnswer, RemoteRequest, SandboxAuthority
 from piaoma.desk import codes, pursue, scan
 from piaoma.desk.config import Config
+from piaoma.invoice.refusal import Refusal
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import IssueState
 from piaoma.trust import sign_original
@@ -125,6 +127,72 @@ def test_nothing_is_issued_with_a_certificate_that_has_ended(config: Config) -> 
         assert [refusal.cause for refusal in outcome.refusals] == ["ISSUE-SIGNER-NOT-VALID"]
         shop.office.now = real
         assert (await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")).number
+        assert await broken_invariants(shop) == []
+
+    with_shop(config, story)
+
+
+def test_a_refusal_of_something_else_frees_nothing(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor under another serial, nor with a number: the code stays taken and nobody gets another invoice."""
+    real = SandboxAuthority.issue_blue
+    wrong = [
+        lambda answer: RemoteAnswer("0" * 32, refusals=(Refusal("ISSUE-NO-NUMBERS"),)),
+        lambda answer: msgspec.structs.replace(answer, refusals=(Refusal("ISSUE-NO-NUMBERS"),)),
+    ]
+
+    async def story(shop: Shop) -> None:
+        await rehearse(shop.office, remote=True)
+        for change in wrong:
+
+            async def lying(self: SandboxAuthority, request: RemoteRequest, change: Any = change) -> RemoteAnswer:
+                changed: RemoteAnswer = change(await real(self, request))
+                return changed
+
+            monkeypatch.setattr(SandboxAuthority, "issue_blue", lying)
+            code = await shop.code()
+            outcome = await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key=code.token)
+            assert outcome.state is IssueState.UNKNOWN
+            other = await scan.confirm(shop.office, code.token, "other", PERSON, issue_key="other" + code.token)
+            assert [refusal.cause for refusal in other.refusals] == ["CODE-TAKEN"]
+        await pursue_all(shop)
+        assert (await shop.office.database.read("SELECT count(*) FROM invoices"))[0][0] == 2
+        assert await broken_invariants(shop) == []
+
+    with_shop(config, story)
+
+
+def test_one_bad_intent_keeps_no_other_waiting(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The channel breaks on one serial, and gives one invoice's number again for another: both stay unknown with a next
+    time, and the rest settles."""
+
+    async def story(shop: Shop) -> None:
+        tokens = [(await shop.code()).token for _ in range(4)]
+        await rehearse(shop.office, down="after")
+        for token in tokens:
+            await scan.confirm(shop.office, token, "me", COMPANY, issue_key=token)
+        await rehearse(shop.office, down="")
+        real = SandboxAuthority.query_result
+        seen: list[RemoteAnswer] = []
+        broken: list[str] = []
+
+        async def query(self: SandboxAuthority, serial: str) -> RemoteAnswer | None:
+            if not broken:
+                broken.append(serial)
+            if serial == broken[0]:
+                raise ValueError("garbled")
+            answer = await real(self, serial)
+            assert answer is not None
+            seen.append(answer)
+            return msgspec.structs.replace(seen[0], serial=serial)
+
+        monkeypatch.setattr(SandboxAuthority, "query_result", query)
+        await pursue_all(shop)
+        states = await shop.office.database.read("SELECT state, count(*) FROM issues GROUP BY state ORDER BY state")
+        assert [(row[0], row[1]) for row in states] == [("issued", 1), ("unknown", 3)]
+        monkeypatch.setattr(SandboxAuthority, "query_result", real)
+        for _ in range(3):
+            await pursue_all(shop)
+        assert (await shop.office.database.read("SELECT count(*) FROM invoices"))[0][0] == 4
         assert await broken_invariants(shop) == []
 
     with_shop(config, story)

@@ -30,7 +30,7 @@ BY_KEYS = {
     "failed": outbox._FAILED,
     "lease": outbox._LEASE,
     "reports": report._REPORTS.format(keys=DIALECT.int_text_keys),
-    "mails": deliver._MAILS,
+    "jobs of an invoice": deliver._JOBS.format(keys=DIALECT.int_text_keys),
     "open intents": settle._DUE,
     "settle": settle._SETTLE,
     "lock": settle._LOCK.format(for_update=""),
@@ -42,6 +42,7 @@ KEYS = {
     "invoices": "merchant_id=? AND number=?",
     "quotas": "merchant_id=? AND month=?",
     "merchants": "merchant_id=?",
+    "jobs": "merchant_id=? AND job_id=?",
 }
 ALIASES = {"c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 
@@ -93,8 +94,8 @@ def test_a_look_through_a_merchants_rows_is_noticed(store: sqlite3.Connection) -
 
 
 def test_statements_for_one_row_become_statements_for_many() -> None:
-    """PostgreSQL is given a batch as arrays: inserts with constants and repeated places, inserts that may stand already,
-    updates; anything else is refused when it is written."""
+    """PostgreSQL is given a batch as arrays: inserts with constants and repeated places, inserts that may stand
+    already, updates; anything else is refused when it is written."""
     from piaoma.store.postgres import as_set
 
     kinds = ["int8", "text", "int8"]

@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -215,3 +216,26 @@ def test_two_processes_share_postgres(postgres_server: str, tmp_path: object) ->
             assert await broken_invariants(shop) == []
 
     asyncio.run(story())
+
+
+def test_a_look_up_that_fails_fails_alone(tmp_path: Path) -> None:
+    """Asked for in one turn with others: they are answered, a number beyond 64 bits is an error, a closed store too."""
+
+    async def story(shop: Shop) -> None:
+        database = shop.office.database
+        answers = await asyncio.gather(
+            database.read_by_key("SELECT 1"),
+            database.read_by_key("SELECT $1", 1 << 63),
+            database.read_by_key("SELECT nothing"),
+            database.read_by_key("SELECT 2"),
+            return_exceptions=True,
+        )
+        assert [type(answer).__name__ for answer in answers] == ["Row", "OverflowError", "OperationalError", "Row"]
+        async with database.write() as transaction:
+            await transaction.execute("UPDATE merchants SET shop_name = 'new'")
+            row = await database.read_by_key("SELECT shop_name FROM merchants")
+            assert row is not None and row[0] != "new", "nothing uncommitted is read"
+        row = await database.read_by_key("SELECT shop_name FROM merchants")
+        assert row is not None and row[0] == "new", "what was committed is read"
+
+    with_shop(Config(data=str(tmp_path)), story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,3 +132,32 @@ def test_nothing_is_signed_that_would_not_verify(tmp_path: Path) -> None:
     signer = FileSigner(open_or_create(tmp_path / "keys", AT))
     with pytest.raises(AssertionError):
         sign_original(msgspec.structs.replace(example(), signed_at=AT + timedelta(days=365 * 6)), signer)
+
+
+def test_a_clock_that_ran_ahead_once_leaves_a_signer_that_is_valid_now(tmp_path: Path) -> None:
+    """A start years ahead makes a signer of those years; corrected, the one of today signs again. Starts near the end
+    of the issuer make no signers that could not last longer."""
+    first = open_or_create(tmp_path / "keys", AT)
+    ahead = open_or_create(tmp_path / "keys", AT + timedelta(days=1_700))
+    assert ahead.signer != first.signer
+    assert open_or_create(tmp_path / "keys", AT).signer == first.signer
+    late = AT + timedelta(days=365 * 10 - 60)
+    for _ in range(3):
+        open_or_create(tmp_path / "keys", late)
+    assert len(list((tmp_path / "keys").glob("signer*.pem"))) <= 3
+
+
+def test_several_that_start_at_once_share_one_keyring(tmp_path: Path) -> None:
+    """First start and renewal, by processes of their own: one root, a key that fits, nothing left aside."""
+    program = (
+        "import sys; from datetime import datetime; from pathlib import Path;"
+        " from piaoma.trust import open_or_create;"
+        " kept = open_or_create(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2])); print(kept.signer.hex())"
+    )
+    for moment in (AT, AT + timedelta(days=365 * 5 - 30)):
+        arguments = [sys.executable, "-c", program, str(tmp_path / "keys"), moment.isoformat()]
+        started = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        signers = {process.communicate(timeout=60)[0] for process in started}
+        assert all(process.returncode == 0 for process in started) and len(signers) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "keys.lock"]
+    assert len(list((tmp_path / "keys").glob("signer*.pem"))) == 2

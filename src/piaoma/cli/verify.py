@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 from asn1crypto import pem
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from piaoma.desk.config import load_config
 from piaoma.documents.check import Checked, check_view, examine
@@ -35,7 +37,7 @@ class Verified(msgspec.Struct, frozen=True):
 def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int:
     """Verify each file; 0 when all are valid, 1 when one is not."""
     roots = roots_of(root)
-    results = [verify_file(file, roots) for file in files]
+    results = [_verified(file, roots) for file in files]
     if json:
         for result in results:
             print(msgspec.json.encode(result).decode())
@@ -45,17 +47,27 @@ def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int
             colour = {"valid": "green", "invalid": "red"}.get(result.verdict, "yellow")
             why = "\n".join(f"{reason.cause} {reason.what()}" for reason in result.reasons)
             mark = "测试样票 " if result.sandbox else ""
-            table.add_row(
-                result.file,
-                f"[{colour}]{result.verdict}[/]",
-                result.number,
-                result.total,
-                result.signer,
-                mark + why,
-            )
+            # As plain text: what a file says must not be taken for an instruction to the table.
+            cells = (result.file, result.verdict, result.number, result.total, result.signer, mark + why)
+            styles = ("", colour, "", "", "", "")
+            table.add_row(*(Text(cell, style) for cell, style in zip(cells, styles, strict=True)))
         # A file or a pipe has no width; a number cut short is no number.
         Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
     return 0 if results and all(result.verdict == Verdict.VALID for result in results) else 1
+
+
+def _verified(file: Path, roots: Sequence[bytes]) -> Verified:
+    """``verify_file``, with a file that cannot be opened as a result of its own."""
+    try:
+        return verify_file(file, roots)
+    except OSError as error:
+        reason = Refusal("ORIGINAL-NO-FILE", "", {"have": error.strerror or type(error).__name__})
+        return Verified(_shown(file), "unknown", "", "", "", False, (reason,))
+
+
+def _shown(file: Path) -> str:
+    """A name as it can be printed, whatever bytes it is made of."""
+    return os.fsencode(file.name).decode(errors="replace")
 
 
 def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
@@ -64,14 +76,14 @@ def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
         data = opened.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         refusal = Refusal("ORIGINAL-TOO-LARGE", "", {"have": str(len(data)), "max": str(FILE_BYTES_MAX)})
-        return Verified(file.name, "invalid", "", "", "", False, (refusal,))
+        return Verified(_shown(file), "invalid", "", "", "", False, (refusal,))
     checked = _checked(data, roots)
     invoice = checked.invoice
     if invoice is None:
-        return Verified(file.name, checked.verdict.value, "", "", checked.signer, False, checked.reasons)
+        return Verified(_shown(file), checked.verdict.value, "", "", checked.signer, False, checked.reasons)
     total = f"¥{invoice.totals.inclusive:.2f}"
     return Verified(
-        file.name, checked.verdict.value, invoice.number, total, checked.signer, invoice.sandbox, checked.reasons
+        _shown(file), checked.verdict.value, invoice.number, total, checked.signer, invoice.sandbox, checked.reasons
     )
 
 

@@ -22,6 +22,7 @@ LEASE_MS = 60_000
 BATCH_MAX = 500
 BACKOFF_FIRST_MS, BACKOFF_MAX_MS = 2_000, 3_600_000
 IDLE_SECONDS = 0.5
+TOGETHER_MAX = 3  # tries of a batch as a whole, before its parts are tried
 REASON_MAX = 200  # characters
 
 _ADDRESS = re.compile(r"[^\s<>(),;:\"']+@[^\s<>(),;:\"']+")
@@ -125,10 +126,11 @@ class Outbox:
         try:
             await carrier.carry(jobs)
         except Exception as error:
-            if len(jobs) > 1 and isinstance(error, Undeliverable):
-                # One that cannot be delivered must not take the others with it.
-                for job in jobs:
-                    await self._carry(carrier, [job])
+            if len(jobs) > 1 and (isinstance(error, Undeliverable) or max(job.attempts for job in jobs) > TOGETHER_MAX):
+                # One that cannot be delivered must not take the others with it: halves find it in a few calls.
+                half = len(jobs) // 2
+                await self._carry(carrier, jobs[:half])
+                await self._carry(carrier, jobs[half:])
                 return
             await self._failed(carrier, jobs, error)
             return
@@ -149,7 +151,7 @@ class Outbox:
             rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, job.attempts, reason))
             _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
         async with self._database.write() as transaction:
-            await transaction.execute_many(_FAILED, rows)
+            await transaction.execute_many(_FAILED, sorted(rows))
 
 
 def reason_of(error: Exception) -> str:

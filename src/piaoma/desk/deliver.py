@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,17 @@ async def send(office: Office, merchant_id: int, number: str, address: str, *, u
     """
     address = check_address(address)
     now_ms = milliseconds(office.now())
+    statement = _JOBS.format(keys=office.database.dialect.int_text_keys)
     lock = _LOCK_INVOICE.format(for_update=office.database.dialect.for_update)
 
     async def work(transaction: Transaction) -> str:
         if not await transaction.fetch(lock, merchant_id, number):
             raise refuse("INVOICE-NOT-FOUND")
-        mails = await transaction.fetch(_MAILS, merchant_id, number)
-        same = [row[0] for row in mails if row[1] == address and (unless_sent or row[2] == "waiting")]
+        jobs = await transaction.fetch(statement, _keys(merchant_id, number))
+        mails = [row for row in jobs if row["kind"] == "mail"]
+        same = [
+            row["job_id"] for row in mails if row["target"] == address and (unless_sent or row["state"] == "waiting")
+        ]
         if same:
             return str(same[0])
         if len(mails) >= MAILS_MAX:
@@ -68,9 +73,10 @@ async def send(office: Office, merchant_id: int, number: str, address: str, *, u
 
 # The invoice's row is locked, so that two who send at once do not take the same number for their mails.
 _LOCK_INVOICE = "SELECT 1 FROM invoices t WHERE merchant_id = $1 AND number = $2 {for_update}"
-_MAILS = """
-SELECT job_id, target, state FROM jobs WHERE merchant_id = $1 AND number = $2 AND kind = 'mail'
-AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';'
+# Jobs are named by whole keys: a range of texts means one thing in one database's alphabet and another in the next.
+_JOBS = """
+SELECT t.job_id, t.kind, t.number, t.target, t.state, t.attempts, t.next_at_ms, t.done_at_ms, t.last_error
+FROM {keys} CROSS JOIN jobs t WHERE t.merchant_id = k.a AND t.job_id = k.b ORDER BY t.created_at_ms, t.job_id
 """
 _ADD_MAIL = """
 INSERT INTO jobs (merchant_id, job_id, kind, number, target, next_at_ms, created_at_ms)
@@ -78,13 +84,16 @@ VALUES ($1, $2, 'mail', $3, $4, $5, $5)
 """
 
 
+def _keys(merchant_id: int, number: str) -> str:
+    """Every job that an invoice can have."""
+    names = [f"{number}:report", *(f"{number}:mail:{place}" for place in range(MAILS_MAX))]
+    return json.dumps([(merchant_id, name) for name in names])
+
+
 async def deliveries(office: Office, merchant_id: int, number: str) -> list[Delivery]:
     """Everything that was or will be done for an invoice."""
-    rows = await office.database.read(
-        "SELECT job_id, kind, number, target, state, attempts, next_at_ms, done_at_ms, last_error FROM jobs"
-        " WHERE merchant_id = $1 AND job_id > $2 AND job_id < CAST($2 AS TEXT) || ';' ORDER BY created_at_ms, job_id",
-        merchant_id, number,
-    )  # fmt: skip
+    statement = _JOBS.format(keys=office.database.dialect.int_text_keys)
+    rows = await office.database.read(statement, _keys(merchant_id, number))
     zone = office.now().tzinfo
     return [
         Delivery(

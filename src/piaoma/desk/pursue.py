@@ -24,6 +24,7 @@ from piaoma.store import (
     IssueState,
     Outcome,
     Sealed,
+    WriteConflict,
     due_intents,
     find_intent,
     keep_waiting,
@@ -61,11 +62,19 @@ async def pursue_once(office: Office) -> int:
     """One turn: take in what arrived by itself, then ask after what is due. The number of intents asked after."""
     for answer in await office.channel.arrived():
         request = await find_intent(office.database, answer.serial, serial_of)
-        if request is not None:
+        if request is None:
+            # Settled before, as a rule; if not, somebody must look at it.
+            _log.info("an answer came that nothing waits for", serial=answer.serial, number=answer.number)
+        else:
             await _settle(office, request, answer)
     intents = await due_intents(office.database, office.now())
     for intent in intents:
-        await _pursue(office, intent)
+        # One that cannot be dealt with must not keep the others waiting.
+        try:
+            await _pursue(office, intent)
+        except Exception:
+            _log.exception("pursuit of an intent", serial=serial_of(intent.request))
+            await _wait(office, intent.request, IssueState.UNKNOWN)
     return len(intents)
 
 
@@ -111,22 +120,29 @@ async def _wait(office: Office, request: IssueRequest, state: IssueState) -> Out
 
 async def _settle(office: Office, request: IssueRequest, answer: RemoteAnswer) -> Outcome:
     """Record a final answer; what is told is what the store holds, whoever recorded it first."""
-    if answer.refusals:
-        await settle_refused(office.database, request, answer.refusals, office.now())
-    elif (fault := _fault(office, request, answer)) is not None:
+    fault = _fault(office, request, answer)
+    if fault is None:
+        try:
+            if answer.refusals:
+                await settle_refused(office.database, request, answer.refusals, office.now())
+            else:
+                sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
+                await settle_issued(office.database, request, answer.number, sealed, office.now())
+        except WriteConflict:
+            fault = "the number of another invoice"
+    if fault is not None:
         # An answer that cannot be the answer to this request is none: nothing is guessed from it.
         _log.error("channel answered with something else", fault=fault, serial=serial_of(request))
         return await _wait(office, request, IssueState.UNKNOWN)
-    else:
-        sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
-        await settle_issued(office.database, request, answer.number, sealed, office.now())
     return await settled(office.database, request)
 
 
 def _fault(office: Office, request: IssueRequest, answer: RemoteAnswer) -> str | None:
-    """Why an answer is not the invoice that was asked for, or None."""
+    """Why an answer is not one to what was asked for, or None."""
     if answer.serial != serial_of(request):
         return "another serial"
+    if answer.refusals:
+        return "refused and issued at once" if answer.number or answer.original else None
     verdict = verify_original(answer.original, office.roots)
     if verdict.verdict is not Verdict.VALID:
         return "signature: " + ", ".join(refusal.cause for refusal in verdict.reasons)

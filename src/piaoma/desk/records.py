@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LIST_MAX = 50
 DAYS_SHOWN = 14
+DAY_MS = 86_400_000  # Asia/Shanghai has no summer time
 
 
 class Invoice(msgspec.Struct, frozen=True):
@@ -134,6 +135,15 @@ def _conditions(merchant_id: int, wanted: Filter) -> Conditions:
     return conditions
 
 
+async def latest(office: Office, merchant_id: int, count: int) -> list[Invoice]:
+    """The newest invoices, without counting all."""
+    rows = await office.database.read(
+        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 ORDER BY issued_at_ms DESC, number DESC LIMIT $2",  # noqa: S608
+        merchant_id, count,
+    )  # fmt: skip
+    return [_invoice(office, row) for row in rows]
+
+
 async def today(office: Office, merchant_id: int) -> Today:
     """Today's figures, and the sum of each of the last fourteen days."""
     now = office.now()
@@ -142,8 +152,8 @@ async def today(office: Office, merchant_id: int) -> Today:
     midnight_ms = milliseconds(now.replace(hour=0, minute=0, second=0))
     days = await office.database.read(
         "SELECT issued_on, count(*), sum(total_fen) FROM invoices"
-        " WHERE merchant_id = $1 AND issued_on >= $2 GROUP BY issued_on",
-        merchant_id, first.isoformat(),
+        " WHERE merchant_id = $1 AND issued_at_ms >= $2 GROUP BY issued_on",
+        merchant_id, midnight_ms - (DAYS_SHOWN - 1) * DAY_MS,
     )  # fmt: skip
     by_day = {row[0]: (int(row[1]), int(row[2])) for row in days}
     codes = await office.database.read(

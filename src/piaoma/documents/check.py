@@ -63,13 +63,13 @@ def check_original(data: bytes, roots: Sequence[bytes]) -> Checked:
 
 
 def check_view(checked: Checked, shown: bytes, drawn: bytes) -> Checked:
-    """The same for a view. It is a pure function of its original: ours can be drawn again and must be equal byte for
-    byte; otherwise a genuine original stands inside a page that may show anything."""
+    """The same for a view. A view is a pure function of its original: ours can be drawn again, and equal bytes show the
+    same. Any other page, altered or drawn by another program or version, may show anything: then only the original
+    inside is known, and the file as a whole is not."""
     if shown == drawn:
         return checked
-    return msgspec.structs.replace(
-        checked, verdict=Verdict.INVALID, reasons=(Refusal("SIGNATURE-ALTERED"), *checked.reasons)
-    )
+    verdict = Verdict.UNKNOWN if checked.verdict is Verdict.VALID else checked.verdict
+    return msgspec.structs.replace(checked, verdict=verdict, reasons=(Refusal("VIEW-DIFFERS"), *checked.reasons))
 
 
 def _examine_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Checked, Redraw | None]:

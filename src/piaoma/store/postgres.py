@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -119,7 +120,9 @@ async def open_postgres(url: str, schema: str = "piaoma") -> PostgresDatabase:
     assert schema.isidentifier(), "a schema's name goes into SQL as it is"
     connection = await asyncpg.connect(url, timeout=COMMAND_TIMEOUT_S)
     try:
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        # Two that start at once can both find it missing; the one that comes second has what it wanted.
+        with contextlib.suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateSchemaError):
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     finally:
         await connection.close()
     pool = await asyncpg.create_pool(

@@ -13,7 +13,7 @@ import msgspec
 
 from piaoma.invoice.refusal import Refusal
 
-from .database import Database, Row, Transaction
+from .database import Database, Row, Transaction, write_block
 from .plan import PREFIX_DIGITS, milliseconds
 from .submission import IssueRequest, IssueState, Outcome
 from .writer import INSERT_INVOICE, INSERT_JOB, Sealed, invoice_values, job_values
@@ -89,7 +89,8 @@ UPDATE codes SET state = $4, changed_at_ms = $5 WHERE merchant_id = $1 AND code_
 
 async def settle_issued(database: Database, request: IssueRequest, number: str, sealed: Sealed, now: datetime) -> bool:
     """Record that the channel issued. False when somebody recorded an outcome before; then nothing was changed."""
-    async with database.write() as transaction:
+
+    async def work(transaction: Transaction) -> bool:
         row = await _lock(transaction, database, request)
         if row is None:
             return False
@@ -110,13 +111,16 @@ async def settle_issued(database: Database, request: IssueRequest, number: str, 
             await transaction.execute(
                 _CODE_ISSUED, request.merchant_id, request.code_id, request.issue_key, milliseconds(now)
             )
-    return True
+        return True
+
+    return await write_block(database, work)
 
 
 async def settle_refused(database: Database, request: IssueRequest, refusals: Sequence[Refusal], now: datetime) -> bool:
     """Record that the channel refused: the quota is given back and the code is free. False as above."""
     told = msgspec.json.encode(list(refusals)).decode()
-    async with database.write() as transaction:
+
+    async def work(transaction: Transaction) -> bool:
         row = await _lock(transaction, database, request)
         if row is None:
             return False
@@ -128,13 +132,16 @@ async def settle_refused(database: Database, request: IssueRequest, refusals: Se
             await transaction.execute(
                 _CODE_FREE, request.merchant_id, request.code_id, request.issue_key, told, milliseconds(now)
             )
-    return True
+        return True
+
+    return await write_block(database, work)
 
 
 async def keep_waiting(database: Database, request: IssueRequest, state: IssueState, now: datetime) -> bool:
     """Ask again later. ``SUBMITTED`` means that surely nothing reached the channel, ``UNKNOWN`` that it may have."""
     assert state in (IssueState.SUBMITTED, IssueState.UNKNOWN), "an open outcome is one of two"
-    async with database.write() as transaction:
+
+    async def work(transaction: Transaction) -> bool:
         row = await _lock(transaction, database, request)
         if row is None:
             return False
@@ -150,7 +157,9 @@ async def keep_waiting(database: Database, request: IssueRequest, state: IssueSt
                 state.value,
                 milliseconds(now),
             )
-    return True
+        return True
+
+    return await write_block(database, work)
 
 
 async def settled(database: Database, request: IssueRequest) -> Outcome:

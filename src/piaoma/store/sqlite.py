@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -159,16 +159,19 @@ class SqliteDatabase:
     def _answer_asked(self) -> None:
         asked, self._asked = self._asked, []
         reader = self._loop_reader
-        reader.execute("BEGIN")
-        try:
-            for statement, parameters, answer in asked:
-                if answer.done():
-                    continue
-                try:
-                    answer.set_result(reader.execute(statement, parameters).fetchone())
-                except sqlite3.Error as error:
+        for place, (statement, parameters, answer) in enumerate(asked):
+            # Whatever is wrong with one look-up is told to whoever asked for it, and to nobody else.
+            try:
+                if place == 0:
+                    reader.execute("BEGIN")
+                row = reader.execute(statement, parameters).fetchone()
+            except Exception as error:
+                if not answer.done():
                     answer.set_exception(error)
-        finally:
+            else:
+                if not answer.done():
+                    answer.set_result(row)
+        with suppress(sqlite3.Error):
             reader.execute("COMMIT")
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ verified here.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Sequence
@@ -50,43 +51,56 @@ class ChainFault(Exception):
 
 
 def open_or_create(folder: Path, now: datetime) -> Keyring:
-    """The keyring of a folder, made there when there is none yet.
+    """The keyring of a folder, made there when there is none yet; one process at a time.
 
     The folder appears whole or not at all: it is written aside, synced and renamed. A signer that ends soon is
-    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable.
+    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable. Raises
+    ``ChainFault`` when no key fits its certificate.
     """
-    if not folder.exists():
-        _create(folder, now)
-    if not (folder / "seal-maker.pem").exists():
-        _add_seal_maker(folder, now)
-    kept = _open(folder)
-    if now > validity((kept.signer, kept.issuer))[1] - RENEW_BEFORE:
-        _renew_signer(folder, now)
-        kept = _open(folder)
-    return kept
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _create(folder, now)
+        if not (folder / "seal-maker.pem").exists():
+            _add_seal_maker(folder, now)
+        kept = _open(folder, now)
+        ends = validity((kept.signer,))[1]
+        if now > ends - RENEW_BEFORE and ends < validity((kept.issuer,))[1]:
+            _renew_signer(folder, now)
+            kept = _open(folder, now)
+        return kept
+    finally:
+        os.close(lock)
 
 
-def _open(folder: Path) -> Keyring:
-    """The keyring with the signer that was made last. A signer counts once its certificate is there."""
-    last = max(folder.glob("signer*.pem"), key=lambda path: (len(path.name), path.name))
-    return Keyring(
-        signer_key=PrivateKey.from_pem(last.with_suffix(".key").read_bytes()),
-        signer=_unarmor(last),
-        issuer=_unarmor(folder / "issuer.pem"),
-        root=_unarmor(folder / "root.pem"),
-        seal_maker_key=PrivateKey.from_pem((folder / "seal-maker.key").read_bytes()),
-        seal_maker=_unarmor(folder / "seal-maker.pem"),
-    )
+def _open(folder: Path, now: datetime) -> Keyring:
+    """The keyring with the newest signer that is valid now, or the newest of all. A signer counts once its certificate
+    is there and its key fits; a clock that was wrong once may have made one that begins in years."""
+    issuer, root = _unarmor(folder / "issuer.pem"), _unarmor(folder / "root.pem")
+    maker_key = PrivateKey.from_pem((folder / "seal-maker.key").read_bytes())
+    maker = _unarmor(folder / "seal-maker.pem")
+    fitting = []
+    for path in sorted(folder.glob("signer*.pem"), key=lambda path: (len(path.name), path.name)):
+        key, certificate = PrivateKey.from_pem(path.with_suffix(".key").read_bytes()), _unarmor(path)
+        if public_key(certificate).verifies(key.sign(certificate), certificate):
+            fitting.append(Keyring(key, certificate, issuer, root, maker_key, maker))
+    if not fitting:
+        raise ChainFault(f"no key in {folder} fits its certificate")
+    valid = [kept for kept in fitting if validity((kept.signer,))[0] <= now <= validity((kept.signer,))[1]]
+    return (valid or fitting)[-1]
 
 
 def _renew_signer(folder: Path, now: datetime) -> None:
     """Another signer by the same issuer. Its key is on disk before its certificate says that it exists."""
-    name = f"signer-{len(list(folder.glob('signer*.pem'))) + 1}"
-    _issue(folder, name, SIGNER_NAME, now, SIGNER_YEARS)
+    taken = [path.stem.partition("-")[2] or "1" for path in folder.glob("signer*.key")]
+    _issue(folder, f"signer-{max(map(int, taken)) + 1}", SIGNER_NAME, now, SIGNER_YEARS)
 
 
 def _add_seal_maker(folder: Path, now: datetime) -> None:
     """Who makes seals, in a folder of a version that had none; what is there stays as it is."""
+    (folder / "seal-maker.key").unlink(missing_ok=True)  # of a start that died in between
     _issue(folder, "seal-maker", SEAL_MAKER_NAME, now, SEAL_MAKER_YEARS)
 
 
@@ -95,7 +109,6 @@ def _issue(folder: Path, name: str, common: str, now: datetime, years: int) -> N
     key = PrivateKey.generate()
     issuer_key = PrivateKey.from_pem((folder / "issuer.key").read_bytes())
     certificate = _certify(common, key, ISSUER_NAME, issuer_key, now, years, authority=False)
-    (folder / f"{name}.key").unlink(missing_ok=True)  # of a start that died in between
     _write(folder / f"{name}.key", key.to_pem())
     _write(folder / f"{name}.pem", pem.armor("CERTIFICATE", certificate))
     _sync(folder)

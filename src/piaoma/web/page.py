@@ -8,6 +8,7 @@ import tomllib
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 from starlette.requests import Request
@@ -98,6 +99,20 @@ def _text(language: Language) -> Any:
     return text
 
 
+def _page_path(request: Request) -> str:
+    """Where this page can be opened: what a form was sent to cannot always."""
+    path = request.url.path
+    if request.method == "POST" and path.startswith("/s/"):
+        return "/".join(path.split("/")[:3])
+    return path.removesuffix("/photo")
+
+
+def _in_language(request: Request, language: Language) -> str:
+    """The same page in another language: what else its address says stays."""
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    return urlencode([*kept, ("lang", language)])
+
+
 def html(request: Request, template: str, /, **view: Any) -> str:
     """The text of a page."""
     language = language_of(request)
@@ -106,6 +121,8 @@ def html(request: Request, template: str, /, **view: Any) -> str:
         "t": _text(language),
         "lang": language,
         "other_lang": "en" if language == "zh" else "zh",
+        "lang_query": _in_language(request, "en" if language == "zh" else "zh"),
+        "page_path": _page_path(request),
         "static": {name: address for name, (address, _) in static_files().items()},
         "sandbox": office.config.sandbox,
         "support": office.config.support,
@@ -119,10 +136,15 @@ def html(request: Request, template: str, /, **view: Any) -> str:
     return _environment().get_template(template).render(shown)
 
 
+def _takes_gzip(request: Request) -> bool:
+    accepted = request.headers.get("accept-encoding", "").replace(" ", "")
+    return "gzip" in accepted and "gzip;q=0" not in accepted.replace("q=0.", "q=")
+
+
 def compressed(request: Request, data: bytes, kind: str, status: int = 200) -> Response:
     """Bytes as a response, packed when the browser takes it and it helps."""
     headers = {"vary": "accept-encoding"}
-    if len(data) >= PACK_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(data) >= PACK_BYTES_MIN and _takes_gzip(request):
         data = gzip.compress(data, PACK_LEVEL, mtime=0)
         headers["content-encoding"] = "gzip"
     return Response(data, status, headers, kind)

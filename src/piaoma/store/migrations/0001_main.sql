@@ -104,6 +104,7 @@ CREATE TABLE issues (
     CHECK ((state IN ('issued', 'refused')) = (settled_at_ms IS NOT NULL))
 );
 CREATE INDEX issues_open ON issues (next_query_at_ms) WHERE state IN ('submitted', 'unknown');
+CREATE INDEX issues_pending ON issues (merchant_id) WHERE state IN ('submitted', 'unknown');
 
 CREATE TABLE invoices (
     merchant_id  BIGINT NOT NULL REFERENCES merchants (merchant_id),
@@ -138,6 +139,9 @@ CREATE TABLE number_blocks (
     PRIMARY KEY (merchant_id, prefix, first_sequence),
     CHECK (first_sequence <= next_sequence AND next_sequence <= last_sequence + 1)
 );
+
+CREATE INDEX number_blocks_left ON number_blocks (merchant_id, prefix, first_sequence)
+    WHERE next_sequence <= last_sequence;
 
 -- Numbers that were taken and carry no invoice, each with its reason.
 CREATE TABLE unused_numbers (
@@ -179,3 +183,4 @@ CREATE TABLE jobs (
     CHECK (state <> 'dead' OR last_error <> '')
 );
 CREATE INDEX jobs_waiting ON jobs (kind, next_at_ms) WHERE state = 'waiting';
+CREATE INDEX jobs_dead ON jobs (merchant_id) WHERE state = 'dead';

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from piaoma.desk import accounts, goods, merchant, records
-from piaoma.desk.filters import Filter
 from piaoma.web.charts import day_bars
 from piaoma.web.page import office_of
 
@@ -21,17 +20,17 @@ async def today(request: Request, session: accounts.Session) -> Response:
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
     figures = await records.today(office, session.merchant_id)
-    recent = await records.search_invoices(office, session.merchant_id, Filter())
+    recent = await records.latest(office, session.merchant_id, RECENT_MAX)
     stock = await goods.list_goods(office, session.merchant_id)
     steps = {
         "profile": not shop.missing,
         "goods": bool(stock),
-        "code": figures.codes_count > 0 or recent.count > 0,
-        "scan": recent.count > 0,
+        "code": figures.codes_count > 0 or bool(recent),
+        "scan": bool(recent),
     }
     return show(
         request, session, "today.html", shop=shop, figures=figures, chart=day_bars(figures.days),
-        quota=await merchant.quota(office, shop), recent=recent.page.items[:RECENT_MAX], steps=steps,
+        quota=await merchant.quota(office, shop), recent=recent, steps=steps,
         now=office.now(),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ def visit(page: Page, address: str) -> None:
     try:
         page.goto(address)
     except Error as error:
-        if "ERR_ABORTED" not in error.message:
+        if "ERR_ABORTED" not in error.message and "interrupted by another navigation" not in error.message:
             raise
         page.goto(address)
 

@@ -80,7 +80,7 @@ def test_without_scripts(browser: Browser, shop: tuple[Served, Page]) -> None:
     customer.goto(mint(till, served.base_url, "31.50"))
     customer.click("button:has-text('个人')")
     customer.click("text=确认开票 ¥31.50")
-    assert "发票已开具" in customer.content()
+    customer.wait_for_selector("text=发票已开具")
 
 
 def test_two_browsers_race_for_one_code(browser: Browser, shop: tuple[Served, Page]) -> None:

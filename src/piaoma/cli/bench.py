@@ -10,20 +10,26 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
+
 from piaoma.desk.config import Config
 from piaoma.desk.office import shanghai_now
+from piaoma.invoice.classification import Classification, load
 
 from .bench_documents import bench_documents, some_originals
 from .bench_issue import bench_issue
 from .bench_shop import fill, running, serve_pages
 from .serve import set_up_logs
 
+SEARCH_ROWS = 4_300  # about as many as the official table has
+SEARCH_WORDS = ("餐费", "服务", "qt", "手机屏幕维修费", "品", "阿司匹林肠溶片一百片装")
+
 
 def bench(what: str, *, seconds: float, clients: int, scale: int, database: str) -> None:
     """Run one measurement; the last line is for scripts."""
     set_up_logs(40)
-    if what not in ("issue", "pdf", "documents", "pages"):
-        raise SystemExit(f"bench: {what}? One of issue, pdf, documents, pages")
+    if what not in ("issue", "documents", "pdf", "pages", "search"):
+        raise SystemExit(f"bench: {what}? One of issue, documents, pdf, pages, search")
     folder = Path(tempfile.mkdtemp(prefix="piaoma-bench-"))
     try:
         with socket.socket() as probe:
@@ -36,6 +42,8 @@ def bench(what: str, *, seconds: float, clients: int, scale: int, database: str)
             _pdf(config, seconds)
         elif what == "documents":
             bench_documents(config, seconds)
+        elif what == "search":
+            _search(seconds)
         else:
             _pages(config)
     finally:
@@ -55,6 +63,30 @@ def _pdf(config: Config, seconds: float) -> None:
         render(original, "pdf")
         times.append((time.perf_counter() - begun) * 1000)
     print(f"RESULT pdf warm_ms={statistics.median(times):.2f} bytes={size} runs={len(times)}")
+
+
+def _search(seconds: float) -> None:
+    """Finding a classification code while somebody types, in a table as large as the official one."""
+    today = shanghai_now().date()
+    rows = load().entries(today)
+    # The packaged rows again and again, under other codes.
+    table = Classification(
+        msgspec.structs.replace(rows[place % len(rows)], code=f"{1_000_000_000 + place}000000000")
+        for place in range(SEARCH_ROWS)
+    )
+    medians = {}
+    for name, work in (("search", table.search), ("suggest", table.suggest)):
+        for word in SEARCH_WORDS:
+            work(word, today)  # the day's table is prepared once
+            times = []
+            deadline = time.perf_counter() + seconds / 2 / len(SEARCH_WORDS)
+            while time.perf_counter() < deadline:
+                begun = time.perf_counter()
+                work(word, today)
+                times.append((time.perf_counter() - begun) * 1000)
+            medians[(name, word)] = statistics.median(times)
+            print(f"{name:8} {word}: {medians[(name, word)]:.2f} ms")
+    print(f"RESULT search worst_ms={max(medians.values()):.2f} rows={SEARCH_ROWS}")
 
 
 def _pages(config: Config) -> None:

@@ -99,12 +99,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf or pages.
+        issue, documents, pdf, pages or search.
     seconds
         How long each measurement runs.
     clients

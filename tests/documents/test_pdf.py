@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +44,8 @@ BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
 MM = 72 / 25.4
 # The typesetter draws a bracket that begins a row, or signs that follow each other, half as wide.
 SQUEEZED, SIGNS = 0.5, re.compile("^[（《]|(?<=[（）：，。])[（）：，。]|[）：，。]$")
+
+WORKER_END_SECONDS_MAX = 20
 
 
 def text_of(pdf: bytes) -> str:
@@ -428,6 +433,44 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         await cabinet.close()
 
     asyncio.run(story())
+
+
+LIVES_ON = """
+import asyncio, sys
+from pathlib import Path
+from piaoma.documents.cabinet import Cabinet
+async def story():
+    cabinet = Cabinet(Path(sys.argv[2]))
+    await cabinet.view(Path(sys.argv[1]).read_bytes(), "pdf")
+    print(*cabinet._pool._processes, flush=True)
+    await asyncio.sleep(60)
+if __name__ == "__main__":
+    asyncio.run(story())
+"""
+
+
+def test_a_worker_ends_with_its_server(tmp_path: Path) -> None:
+    """The server is killed with -9, so nobody tells the worker: it must notice by itself."""
+    program, given = tmp_path / "server.py", tmp_path / "a.xml"
+    program.write_text(LIVES_ON)
+    given.write_bytes(file_of(example()))
+    with subprocess.Popen([sys.executable, program, given, tmp_path / "views"], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        worker = Path(f"/proc/{int(server.stdout.readline())}")
+        assert worker.exists()
+        server.kill()
+    deadline = time.monotonic() + WORKER_END_SECONDS_MAX
+    while is_running(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(worker)
+
+
+def is_running(process: Path) -> bool:
+    """Whether a process is there and has not ended; one that nobody has waited for stays in the table."""
+    try:
+        return (process / "stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_the_bureau_of_the_sandbox_is_not_a_province() -> None:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import os
 import resource
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +52,17 @@ def font_files() -> list[tuple[str, int]]:
 
 
 def start_worker() -> None:
-    """Bound a worker process before it renders anything."""
+    """Bound a worker process before it renders anything; it ends with the process that started it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A server that is killed cannot end its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @cache

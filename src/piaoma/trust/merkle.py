@@ -37,6 +37,13 @@ def commitment(salt: bytes, digest: bytes) -> bytes:
     return _sha256(salt + digest).digest()
 
 
+def width(coordinate: Coordinate, size: int) -> int:
+    """How many hashes a tile has when the tree has so many leaves."""
+    level, place = coordinate
+    entries = size >> (TILE_HEIGHT * level)
+    return max(0, min(TILE_HASHES_MAX, entries - place * TILE_HASHES_MAX))
+
+
 def edge(size: int) -> list[Coordinate]:
     """The tiles at the right end of a tree that has so many leaves: those that the next leaves change."""
     found = []

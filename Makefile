@@ -28,6 +28,7 @@ bench: .venv/dev
 	$(BIN)/piaoma bench issue
 	$(BIN)/piaoma bench pdf
 	$(BIN)/piaoma bench pages
+	$(BIN)/piaoma bench log
 
 lint: .venv/dev
 	$(BIN)/ruff check src tests

@@ -15,6 +15,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.office import open_office, shanghai_now
 
 from .bench_issue import bench_issue
+from .bench_log import LEAVES_DEFAULT, bench_log
 from .bench_shop import fill, prefill, running, serve_pages
 from .serve import set_up_logs
 
@@ -22,8 +23,8 @@ from .serve import set_up_logs
 def bench(what: str, *, seconds: float, clients: int, scale: int, database: str) -> None:
     """Run one measurement; the last line is for scripts."""
     set_up_logs(40)
-    if what not in ("issue", "pdf", "pages"):
-        raise SystemExit(f"bench: {what}? One of issue, pdf, pages")
+    if what not in ("issue", "pdf", "pages", "log"):
+        raise SystemExit(f"bench: {what}? One of issue, pdf, pages, log")
     folder = Path(tempfile.mkdtemp(prefix="piaoma-bench-"))
     try:
         with socket.socket() as probe:
@@ -34,6 +35,8 @@ def bench(what: str, *, seconds: float, clients: int, scale: int, database: str)
             bench_issue(config, seconds, clients, scale)
         elif what == "pdf":
             _pdf(config, seconds)
+        elif what == "log":
+            bench_log(config, seconds, scale or LEAVES_DEFAULT)
         else:
             _pages(config)
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from piaoma.documents.bundle import BUNDLE_VIEWS, Bundle, pack, proof_of_bundle
 from piaoma.store import LogFault, Proof, WriteConflict, inclusion, milliseconds, sequence
 from piaoma.store.log import SEQUENCE_MAX
 
@@ -58,3 +59,12 @@ async def proof_of(office: Office, merchant_id: int, number: str) -> Proof | Non
             return None
         await asyncio.sleep(PROOF_TURN_SECONDS)
     return None
+
+
+async def bundle_of(office: Office, merchant_id: int, number: str, original: bytes) -> bytes:
+    """The bundle (凭证包) of an invoice. Raises ``Refused`` as ``Cabinet.view``."""
+    views = {kind: await office.cabinet.view(original, kind) for kind in BUNDLE_VIEWS}
+    proof = await proof_of(office, merchant_id, number)
+    leaf = None if proof is None else (proof.leaf, proof.salt, proof.hashes)
+    stated = proof_of_bundle(number, original, office.log_key.public, leaf)
+    return pack(Bundle(number, original, views, stated, proof.note if proof else "", office.roots[0]))

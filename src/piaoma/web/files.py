@@ -7,14 +7,21 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from piaoma.desk.log import bundle_of
+
 from .page import office_of
 
-TYPES = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png"}
+TYPES = {"pdf": "application/pdf", "xml": "application/xml", "png": "image/png", "zip": "application/zip"}
 
 
-async def file_response(request: Request, original: bytes, number: str, kind: str) -> Response:
-    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``Cabinet.view``."""
-    data = await office_of(request).cabinet.view(original, kind)
+async def file_response(request: Request, merchant_id: int, original: bytes, number: str, kind: str) -> Response:
+    """The original (``xml``), a view of it, or the bundle (``zip``), as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as
+    ``Cabinet.view``."""
+    office = office_of(request)
+    if kind == "zip":
+        data = await bundle_of(office, merchant_id, number, original)
+    else:
+        data = await office.cabinet.view(original, kind)
     name = quote(f"{number}-电子发票.{kind}")
     disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
     return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

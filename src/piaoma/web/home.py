@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from importlib import resources
 
 from starlette.requests import Request
@@ -11,7 +12,16 @@ from starlette.routing import Route
 
 from piaoma.codes.token import canonical
 from piaoma.desk.office import Office
-from piaoma.documents.check import Checked, check_original, check_view, check_without_original, original_in
+from piaoma.documents.check import (
+    Checked,
+    bundle_in,
+    check_bundle,
+    check_original,
+    check_refused,
+    check_view,
+    check_without_original,
+    original_in,
+)
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
 from . import forms
@@ -78,17 +88,31 @@ async def verify(request: Request) -> Response:
 
 
 async def _checked(office: Office, data: bytes) -> Checked:
-    """Check a file away from the loop; a PDF is drawn again in the cabinet's worker and compared."""
+    """Check a file away from the loop; views are drawn again in the cabinet's worker and compared."""
+    try:
+        bundle = await asyncio.to_thread(bundle_in, data)
+    except Refused as refused:
+        return check_refused(refused)
+    if bundle is not None:
+        own = office.log_key.public
+        checked = await asyncio.to_thread(check_bundle, bundle, office.roots, {own.name: own})
+        return await _drawn(office, checked, bundle.original, bundle.views)
     original = await asyncio.to_thread(original_in, data)
     if original is None:
         return check_without_original()
     checked = await asyncio.to_thread(check_original, original, office.roots)
-    if original is data or checked.invoice is None:
+    return checked if original is data else await _drawn(office, checked, original, {"pdf": data})
+
+
+async def _drawn(office: Office, checked: Checked, original: bytes, views: Mapping[str, bytes]) -> Checked:
+    if checked.invoice is None:
         return checked
-    try:
-        return check_view(checked, data, await office.cabinet.view(original, "pdf"))
-    except Refused:
-        return check_view(checked, data, b"")
+    for kind, shown in views.items():
+        try:
+            checked = check_view(checked, shown, await office.cabinet.view(original, kind))
+        except Refused:
+            checked = check_view(checked, shown, b"")
+    return checked
 
 
 async def static(request: Request) -> Response:

@@ -318,7 +318,7 @@ async def download(request: Request) -> Response:
         raise Refused(Refusal("INVOICE-NOT-FOUND"))
     office = office_of(request)
     original = await records.original(office, found.invoice.merchant_id, found.invoice.number)
-    return await file_response(request, original, found.invoice.number, kind)
+    return await file_response(request, found.invoice.merchant_id, original, found.invoice.number, kind)
 
 
 async def show_preview(request: Request) -> Response:

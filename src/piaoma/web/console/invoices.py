@@ -57,7 +57,7 @@ async def invoice_file(request: Request, session: accounts.Session) -> Response:
     """The original, or a view of it."""
     number = request.path_params["number"]
     original = await records.original(office_of(request), session.merchant_id, number)
-    return await file_response(request, original, number, request.path_params["kind"])
+    return await file_response(request, session.merchant_id, original, number, request.path_params["kind"])
 
 
 async def deliver_invoice(request: Request, session: accounts.Session) -> Response:

@@ -383,7 +383,7 @@ def verify(path, root, log_key):
         else:
             size, tree = check_checkpoint(parts["checkpoint.txt"].decode(), log_key or proof["log_key"])
             yield "checkpoint", "holds" if log_key else "confirm", f"{size} invoices, signed by the log" + (
-                "" if log_key else f" {proof['log_key']}: compare this with what the issuer publishes, or give --log-key"
+                "" if log_key else f" {proof['log_key']}: compare this with what is published, or give --log-key"
             )
             check_inclusion(xml, proof, size, tree)
             yield "log", "holds", f"the invoice is leaf {proof['leaf']} of {size}"

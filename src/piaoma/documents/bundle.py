@@ -27,7 +27,9 @@ from piaoma.trust.checkpoint import LogPublicKey, NoteFault
 from .cabinet import KINDS
 
 ZIP_MARK = b"PK\x03\x04"
-BUNDLE_VIEWS = tuple(kind for kind in ("pdf", "ofd") if kind in KINDS)  # what people file, as far as it can be drawn
+BUNDLE_VIEWS: tuple[str, ...] = tuple(
+    kind for kind in ("pdf", "ofd") if kind in KINDS
+)  # what people file, as far as it can be drawn
 PARTS_MAX = 16
 VIEW_BYTES_MAX = 16 * 1024 * 1024
 TEXT_BYTES_MAX = 64 * 1024

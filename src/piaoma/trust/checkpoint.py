@@ -18,7 +18,7 @@ import msgspec
 from tongsuopy.backends.tongsuo.binding import Binding
 
 _ED25519 = b"\x01"  # the algorithm's byte in keys and key ids of a signed note
-SEED_BYTES, PUBLIC_BYTES, SIGNATURE_BYTES, ID_BYTES = 32, 32, 64, 4
+_SEED_BYTES, _PUBLIC_BYTES, _SIGNATURE_BYTES, _ID_BYTES = 32, 32, 64, 4
 NOTE_BYTES_MAX = 4_096
 NOTE_LINES_MAX = 20
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -51,7 +51,7 @@ class LogPublicKey(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> bytes:
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:ID_BYTES]
+        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:_ID_BYTES]
 
     def line(self) -> str:
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
@@ -63,7 +63,12 @@ class LogPublicKey(msgspec.Struct, frozen=True):
         identity, _, encoded = rest.partition("+")
         raw = base64.b64decode(encoded, validate=True)
         key = cls(name, raw[1:])
-        if not _NAME.fullmatch(name) or raw[:1] != _ED25519 or len(raw) != 1 + PUBLIC_BYTES or key.id.hex() != identity:
+        if (
+            not _NAME.fullmatch(name)
+            or raw[:1] != _ED25519
+            or len(raw) != 1 + _PUBLIC_BYTES
+            or key.id.hex() != identity
+        ):
             raise ValueError("not the key of a log")
         return key
 
@@ -90,8 +95,8 @@ class LogPublicKey(msgspec.Struct, frozen=True):
                 signature = base64.b64decode(line.removeprefix(start), validate=True) if line.startswith(start) else b""
             except binascii.Error:
                 raise NoteFault("a signature cannot be read") from None
-            if signature[:ID_BYTES] == self.id:
-                if _verifies(self.public, signature[ID_BYTES:], f"{text}\n".encode()):
+            if signature[:_ID_BYTES] == self.id:
+                if _verifies(self.public, signature[_ID_BYTES:], f"{text}\n".encode()):
                     return checkpoint
                 raise NoteFault("the log's signature does not hold")
         raise NoteFault("the log has not signed this")
@@ -101,7 +106,7 @@ class LogKey:
     """The private key of a log, with the name that it signs under."""
 
     def __init__(self, name: str, seed: bytes) -> None:
-        assert _NAME.fullmatch(name) and len(seed) == SEED_BYTES, "a name without blanks, a seed of 32 bytes"
+        assert _NAME.fullmatch(name) and len(seed) == _SEED_BYTES, "a name without blanks, a seed of 32 bytes"
         self._seed = seed
         self.public = LogPublicKey(name, _public_of(seed))
 
@@ -119,7 +124,7 @@ def load_or_create_log_key(path: Path, name: str) -> LogKey:
     Beside it, as ``.pub``, stands the line that others verify with.
     """
     if not path.exists():
-        seed = secrets.token_bytes(SEED_BYTES)
+        seed = secrets.token_bytes(_SEED_BYTES)
         identity = LogKey(name, seed).public.id.hex()
         line = f"PRIVATE+KEY+{name}+{identity}+{base64.b64encode(_ED25519 + seed).decode()}\n"
         aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
@@ -149,21 +154,21 @@ def load_or_create_log_key(path: Path, name: str) -> LogKey:
 
 def _public_of(seed: bytes) -> bytes:
     key = _private(seed)
-    out, size = _ffi.new("unsigned char[]", PUBLIC_BYTES), _ffi.new("size_t *", PUBLIC_BYTES)
+    out, size = _ffi.new("unsigned char[]", _PUBLIC_BYTES), _ffi.new("size_t *", _PUBLIC_BYTES)
     _done(_lib.EVP_PKEY_get_raw_public_key(key, out, size))
-    return bytes(_ffi.buffer(out, PUBLIC_BYTES))
+    return bytes(_ffi.buffer(out, _PUBLIC_BYTES))
 
 
 def _sign(seed: bytes, data: bytes) -> bytes:
     key, context = _private(seed), _context()
     _done(_lib.EVP_DigestSignInit(context, _ffi.NULL, _ffi.NULL, _ffi.NULL, key))
-    out, size = _ffi.new("unsigned char[]", SIGNATURE_BYTES), _ffi.new("size_t *", SIGNATURE_BYTES)
+    out, size = _ffi.new("unsigned char[]", _SIGNATURE_BYTES), _ffi.new("size_t *", _SIGNATURE_BYTES)
     _done(_lib.EVP_DigestSign(context, out, size, data, len(data)))
-    return bytes(_ffi.buffer(out, SIGNATURE_BYTES))
+    return bytes(_ffi.buffer(out, _SIGNATURE_BYTES))
 
 
 def _verifies(public: bytes, signature: bytes, data: bytes) -> bool:
-    if len(signature) != SIGNATURE_BYTES:
+    if len(signature) != _SIGNATURE_BYTES:
         return False
     key = _lib.EVP_PKEY_new_raw_public_key(_lib.EVP_PKEY_ED25519, _ffi.NULL, public, len(public))
     if key == _ffi.NULL:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 HASH_BYTES = 32
 TILE_HEIGHT = 8
 TILE_HASHES_MAX = 1 << TILE_HEIGHT
+FOLDED_MAX = 1_024  # roots of parts of tiles that are remembered
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 Coordinate = tuple[int, int]  # (level, place in the row) of a tile
@@ -79,12 +81,13 @@ def grown(size: int, tiles: Tiles, leaves: Iterable[bytes]) -> dict[Coordinate, 
     return {coordinate: bytes(tile) for coordinate, tile in changed.items()}
 
 
+@lru_cache(maxsize=FOLDED_MAX)
 def _folded(hashes: bytes) -> bytes:
-    """The root over a power of two of hashes."""
-    row = [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
-    while len(row) > 1:
-        row = [_sha256(b"\x01" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]
-    return row[0]
+    """The root over a power of two of hashes. Proofs of many leaves share what is far above them."""
+    while len(hashes) > HASH_BYTES:
+        pairs = range(0, len(hashes), 2 * HASH_BYTES)
+        hashes = b"".join([_sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+    return hashes
 
 
 def _nodes(first: int, after: int) -> list[Node]:

@@ -19,6 +19,7 @@ from piaoma.cli.commands import app
 from piaoma.desk import scan
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
+from piaoma.invoice.refusal import causes
 from piaoma.store import IssueState, audit
 from piaoma.web.app import ROUTES
 from piaoma.web.throttle import Throttle
@@ -384,3 +385,17 @@ def test_every_make_target_in_the_documents_exists() -> None:
         for block, span in CODE.findall(file.read_text(encoding="utf-8")):
             named = re.findall(r"(?:^|\s)make ([a-z]+)", block or span, re.MULTILINE)
             assert set(named) <= targets, f"{file.name}: {named}"
+
+
+def test_no_cause_is_an_orphan_either_way() -> None:
+    """Every cause that the code names has its texts, and every cause with texts is named by the code."""
+    source = ROOT / "src" / "piaoma"
+    named: set[str] = set()
+    for file in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named |= set(re.findall(r"^[A-Z]+(?:-[A-Z0-9]+)+$", node.value))
+    known = set(causes())
+    assert sorted(known - named) == []
+    families = {cause.partition("-")[0] for cause in known}
+    assert sorted(name for name in named - known if name.partition("-")[0] in families) == []

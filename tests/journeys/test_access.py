@@ -7,24 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.journeys.pictures import DESK, PHONE, mint, register
-from tests.journeys.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, serve
+from tests.journeys.served import Served, serve
 
 pytestmark = pytest.mark.xdist_group("access")
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SCHEMES = [(PHONE, "light"), (DESK, "dark")]
 IDS = ["phone-light", "desk-dark"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -93,8 +93,8 @@ def test_a_look_through_a_merchants_rows_is_noticed(store: sqlite3.Connection) -
 
 
 def test_statements_for_one_row_become_statements_for_many() -> None:
-    """PostgreSQL is given a batch as arrays: inserts with constants and repeated places, inserts that may stand already,
-    updates; anything else is refused when it is written."""
+    """PostgreSQL is given a batch as arrays: inserts with constants and repeated places, inserts that may stand
+    already, updates; anything else is refused when it is written."""
     from piaoma.store.postgres import as_set
 
     kinds = ["int8", "text", "int8"]

@@ -159,6 +159,35 @@ def test_a_suspended_shop_says_so_before_anything_is_typed(config: Config) -> No
     browse(config, story)
 
 
+def test_a_letter_that_looks_like_a_digit_is_mended_and_said(config: Config) -> None:
+    """O for 0: the page that asks for the confirmation shows the mended id and says what was done."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await shop.code()
+        await client.get(f"/s/{code.token}")
+        form = {"name": COMPANY.name, "taxpayer_id": COMPANY.taxpayer_id.replace("0", "O")}
+        page = await client.post(f"/s/{code.token}/title", data=form, follow_redirects=True)
+        assert "9111 0108 6900 1778 1B" in page.text and "已改成数字" in page.text
+        form["taxpayer_id"] = COMPANY.taxpayer_id.lower()
+        page = await client.post(f"/s/{code.token}/title", data=form, follow_redirects=True)
+        assert "9111 0108 6900 1778 1B" in page.text and "已改成数字" not in page.text
+
+    browse(config, story)
+
+
+def test_a_person_may_give_a_name(config: Config) -> None:
+    """个人 by default; a name when the invoice must show one."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        for typed, shown in (("", "个人"), ("测试人", "测试人")):
+            code = await shop.code()
+            form = {"person": "1", "person_name": typed}
+            page = await client.post(f"/s/{code.token}/title", data=form, follow_redirects=True)
+            assert f"确认开票 ¥58.00<small>{shown}</small>" in page.text
+
+    browse(config, story)
+
+
 def test_an_id_card_makes_the_buyer_a_person(config: Config) -> None:
     """Its number may end in X; a company's id stays a company's."""
 
@@ -171,5 +200,16 @@ def test_an_id_card_makes_the_buyer_a_person(config: Config) -> None:
                 f"/s/{code.token}/confirm", data={"confirmation": hidden(page, "confirmation")}, follow_redirects=True
             )
             assert "发票已开具" in result.text
+
+    browse(config, story)
+
+
+def test_another_language_keeps_the_rest_of_the_address(config: Config) -> None:
+    """A search, or a pick-up code that a browser without cookies needs, survives the switch."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        page = await client.get("/help?q=QUOTA&lang=zh")
+        assert 'href="?q=QUOTA&amp;lang=en"' in page.text
+        assert "QUOTA-EXCEEDED" in (await client.get("/help?q=QUOTA&lang=en")).text
 
     browse(config, story)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 
 import httpx
 import pytest
@@ -154,9 +155,10 @@ def test_a_suggested_address_comes_from_what_was_typed(config: Config) -> None:
         code = await shop.code()
         await issue_by_pages(client, code.token)
         page = await client.get(f"/s/{code.token}/result?mail=me@gmial.com&try=thief@evil.test")
-        assert "gmail.com" not in page.text and "thief" not in page.text
+        assert not re.search(r'(value="|>)[^"<]*(thief|gmail)', page.text)
         asked = await client.post(f"/s/{code.token}/send?try=thief@evil.test", data={"email": "me@gmial.com"})
-        assert "me@gmail.com" in asked.text and "thief" not in asked.text
+        assert 'value="me@gmail.com"' in asked.text
+        assert not re.search(r'(value="|>)[^"<]*thief', asked.text)
         jobs = await shop.office.database.read("SELECT count(*) FROM jobs WHERE kind = 'mail'")
         assert jobs[0][0] == 0, "asked first, sent afterwards"
 

@@ -8,6 +8,7 @@ import tomllib
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 from starlette.requests import Request
@@ -98,6 +99,12 @@ def _text(language: Language) -> Any:
     return text
 
 
+def _in_language(request: Request, language: Language) -> str:
+    """The same page in another language: what else its address says stays."""
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    return urlencode([*kept, ("lang", language)])
+
+
 def html(request: Request, template: str, /, **view: Any) -> str:
     """The text of a page."""
     language = language_of(request)
@@ -106,6 +113,7 @@ def html(request: Request, template: str, /, **view: Any) -> str:
         "t": _text(language),
         "lang": language,
         "other_lang": "en" if language == "zh" else "zh",
+        "lang_query": _in_language(request, "en" if language == "zh" else "zh"),
         "static": {name: address for name, (address, _) in static_files().items()},
         "sandbox": office.config.sandbox,
         "support": office.config.support,

@@ -134,6 +134,7 @@ def _offer_page(
         # A fault of the title names its field; what names none is why nothing was issued.
         "failed": any(not refusal.field for refusal in shown),
         "special": found.code.kind.name == "SPECIAL",
+        "mended": "mended" in request.query_params,
     }
     return render(request, "scan/offer.html", status_of(errors) if errors else 200, **view)
 
@@ -202,7 +203,8 @@ async def keep_title(request: Request) -> Response:
     if faults:
         return await _page(request, found, holder, faults, title)
     if cookies.holder_of(request):
-        response = RedirectResponse(f"/s/{token}", 303)
+        mended = title.taxpayer_id != taxpayer_id.normalise(form.get("taxpayer_id", title.taxpayer_id))
+        response = RedirectResponse(f"/s/{token}{'?mended=1' if mended else ''}", 303)
     else:
         # Opening the page left no cookie in this browser, so a redirect would lose the title: the button holds it.
         response = _offer_page(request, found, holder, (), None, taken=title)
@@ -213,7 +215,7 @@ async def keep_title(request: Request) -> Response:
 
 def _typed_title(form: dict[str, str]) -> Buyer:
     number = taxpayer_id.normalise(form.get("taxpayer_id", ""))
-    # 抬头 typed with letters that only look like digits are mended; the page shows the result before it is used.
+    # Letters that only look like digits are mended; the page says so, and shows the result before it is used.
     number = taxpayer_id.repair(number) or number
     name, address, phone, bank, account = (
         form.get(field, "").strip() for field in ("name", "address", "phone", "bank", "account")

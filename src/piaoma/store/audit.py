@@ -220,6 +220,7 @@ SELECT l.leaf, l.number, l.salt, l.commitment, i.digest FROM log_leaves l
 LEFT JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number
 WHERE l.leaf > $1 ORDER BY l.leaf LIMIT $2
 """
+_COMMITMENTS = "SELECT commitment FROM log_leaves WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf"
 _OVERDUE = """
 SELECT p.number FROM log_pending p JOIN invoices i ON i.merchant_id = p.merchant_id AND i.number = p.number
 WHERE i.issued_at_ms < $1
@@ -278,26 +279,29 @@ def _checkpoint_faults(size: int, peaks: list[bytes], signed: tuple[bytes, str] 
 
 async def _tile_faults(database: Database, size: int) -> list[str]:
     """What is published as tiles is what the leaves give: each row of hashes is made from the one below."""
-    faults, level = [], 0
-    below = [
-        hashlib.sha256(b"\0" + bytes(row[0])).digest()
-        for row in await database.read("SELECT commitment FROM log_leaves ORDER BY leaf")
-    ]
-    rows = await database.read("SELECT level, tile, hashes FROM log_tiles ORDER BY level, tile")
-    kept: dict[int, list[bytes]] = {}
-    for row in rows:
-        kept.setdefault(row[0], []).append(bytes(row[2]))
-    while below:
-        if b"".join(kept.pop(level, [])) != b"".join(below):
-            faults.append(f"the tiles of level {level} are not of the leaves")
-        above = []
-        for first in range(0, len(below) - 255, 256):
-            layer = below[first : first + 256]
-            while len(layer) > 1:
-                layer = [hashlib.sha256(b"\1" + a + b).digest() for a, b in zip(layer[::2], layer[1::2], strict=True)]
-            above += layer
-        below, level = above, level + 1
-    return faults + [f"tiles of level {level} that no leaves give" for level in kept]
+    faults, level, expected_tiles = [], 0, 0
+    roots: list[bytes] = []  # of the whole tiles of the row below
+    while size and (level == 0 or roots):
+        row, roots = roots, []
+        for place in range(-(-(size if level == 0 else len(row)) // 256)):
+            if level == 0:
+                leaves = await database.read(_COMMITMENTS, place * 256, place * 256 + 256)
+                wanted = [hashlib.sha256(b"\0" + bytes(leaf[0])).digest() for leaf in leaves]
+            else:
+                wanted = row[place * 256 : place * 256 + 256]
+            tile = await database.read("SELECT hashes FROM log_tiles WHERE level = $1 AND tile = $2", level, place)
+            if not tile or bytes(tile[0][0]) != b"".join(wanted):
+                faults.append(f"tile {place} of level {level} is not of the leaves")
+            expected_tiles += 1
+            if len(wanted) == 256:
+                while len(wanted) > 1:
+                    pairs = zip(wanted[::2], wanted[1::2], strict=True)
+                    wanted = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs]
+                roots += wanted
+        level += 1
+    if (await database.read("SELECT count(*) FROM log_tiles"))[0][0] != expected_tiles:
+        faults.append("tiles that no leaves give, or none where there should be")
+    return faults
 
 
 def _signature_fault(row: Row, verify: VerifyOriginal) -> str | None:

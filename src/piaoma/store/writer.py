@@ -1,7 +1,8 @@
 """The batch writer: requests that wait are committed together, one fsync for many invoices (group commit).
 
 Everything about an invoice is written in the one transaction: idempotency record, claim of the code, quota, number,
-original with its signature, pending leaf of the log, outbox. A request is answered after the commit returned, never before.
+original with its signature, pending leaf of the log, outbox. A request is answered after the commit returned, never
+before.
 """
 
 from __future__ import annotations

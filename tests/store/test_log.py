@@ -186,3 +186,20 @@ def test_without_the_proof_a_fork_would_be_signed(config: Config, monkeypatch: p
         assert "I8" in await broken_invariants(shop)
 
     with_shop(config, story)
+
+
+def test_invoices_that_are_older_than_the_log_are_taken_in(config: Config) -> None:
+    """A store from before the log has invoices and nothing that waits: the first turn finds them all."""
+
+    async def story(shop: Shop) -> None:
+        numbers = await issue(shop, 3)
+        async with shop.office.database.write() as transaction:
+            await transaction.execute("DELETE FROM log_pending")
+        numbers += await issue(shop, 1)
+        assert "I8" in await broken_invariants(shop)
+        assert await sequence_once(shop.office) == 4
+        for number in numbers:
+            await assert_proven(shop, number)
+        assert await broken_invariants(shop) == []
+
+    with_shop(config, story)

@@ -44,7 +44,8 @@ async def _measure(config: Config, seconds: float, leaves: int) -> None:
         await database.close()
     print(
         f"A log of {leaves} leaves; proofs are read from {database.dialect.name}, tiles in one statement.\n"
-        f"RESULT log proof_ms={statistics.median(proofs):.2f} proof_p99_ms={statistics.quantiles(proofs, n=100)[98]:.2f}"
+        f"RESULT log proof_ms={statistics.median(proofs):.2f}"
+        f" proof_p99_ms={statistics.quantiles(proofs, n=100)[98]:.2f}"
         f" consistency_ms={statistics.median(between):.2f}"
         f" sequence_rate={rate:.0f}/s turn_ms={turn_ms:.0f} leaves={leaves}"
     )

@@ -8,6 +8,7 @@ that reason; and so every process of an installation serves the same ones, and a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -38,6 +39,13 @@ _TAKE_PENDING = """
 DELETE FROM log_pending WHERE (merchant_id, number) IN (SELECT merchant_id, number FROM log_pending LIMIT $1)
 RETURNING merchant_id, number, salt, commitment
 """
+_WITHOUT_PENDING = """
+SELECT i.merchant_id, i.number, i.digest FROM invoices i
+LEFT JOIN log_pending p ON p.merchant_id = i.merchant_id AND p.number = i.number
+WHERE p.number IS NULL AND (i.merchant_id, i.number) > ($1, $2)
+ORDER BY i.merchant_id, i.number LIMIT $3
+"""
+_ADOPT = "INSERT INTO log_pending (merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4)"
 _LAST_CHECKPOINT = "SELECT size, root, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 _TILES = """
 SELECT t.level, t.tile, t.hashes FROM {keys} CROSS JOIN log_tiles t WHERE t.level = k.a AND t.tile = k.b
@@ -57,7 +65,9 @@ async def sequence(database: Database, key: LogKey, now_ms: int) -> int:
     ``LogFault`` when the tree does not follow from the last checkpoint, and then nothing was changed.
     """
     last = await database.read_by_key(_LAST_CHECKPOINT)
-    if last is not None and await database.read_by_key(_ANY_PENDING) is None:
+    if last is None:
+        await _adopt(database)
+    elif await database.read_by_key(_ANY_PENDING) is None:
         return 0
     async with database.write() as transaction:
         if not (await transaction.fetch(database.dialect.sequencer_lock))[0][0]:
@@ -69,6 +79,27 @@ async def sequence(database: Database, key: LogKey, now_ms: int) -> int:
             return 0
         await _append(transaction, database, key, last, taken, now_ms)
         return len(taken)
+
+
+async def _adopt(database: Database) -> None:
+    """Let the invoices of a store that is older than its log wait for their places too, before anything is signed."""
+    last: tuple[int, str] = (-1, "")
+    while True:
+        async with database.write() as transaction:
+            # Whoever holds the lock while nothing is signed knows that there are no leaves, and that none come.
+            alone = (await transaction.fetch(database.dialect.sequencer_lock))[0][0]
+            if not alone or await transaction.fetch(_LAST_CHECKPOINT):
+                return
+            rows = await transaction.fetch(_WITHOUT_PENDING, *last, SEQUENCE_MAX)
+            if not rows:
+                return
+            salts = [os.urandom(merkle.HASH_BYTES) for _ in rows]
+            pending = [
+                (row[0], row[1], salt, merkle.commitment(salt, bytes.fromhex(row[2])))
+                for row, salt in zip(rows, salts, strict=True)
+            ]
+            await transaction.execute_many(_ADOPT, pending)
+            last = (rows[-1][0], rows[-1][1])
 
 
 async def _append(

@@ -65,7 +65,7 @@ def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, jso
 
 @app.command
 def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
-    """Verify originals (XML), or PDFs by the original inside, without any server.
+    """Verify originals (XML), or PDFs and OFDs by the original inside, without any server.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import socket
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.classification import Classification, load
 
-from .bench_documents import bench_documents, some_originals
+from .bench_documents import bench_documents, milliseconds_of, some_originals
 from .bench_issue import bench_issue
 from .bench_shop import fill, running, serve_pages
 from .serve import set_up_logs
@@ -56,12 +57,7 @@ def _pdf(config: Config, seconds: float) -> None:
 
     original = asyncio.run(some_originals(config, 1))[0]
     size = len(render(original, "pdf"))
-    times = []
-    deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline:
-        begun = time.perf_counter()
-        render(original, "pdf")
-        times.append((time.perf_counter() - begun) * 1000)
+    times = milliseconds_of(lambda: render(original, "pdf"), seconds)
     print(f"RESULT pdf warm_ms={statistics.median(times):.2f} bytes={size} runs={len(times)}")
 
 
@@ -77,13 +73,7 @@ def _search(seconds: float) -> None:
     medians = {}
     for name, work in (("search", table.search), ("suggest", table.suggest)):
         for word in SEARCH_WORDS:
-            work(word, today)  # the day's table is prepared once
-            times = []
-            deadline = time.perf_counter() + seconds / 2 / len(SEARCH_WORDS)
-            while time.perf_counter() < deadline:
-                begun = time.perf_counter()
-                work(word, today)
-                times.append((time.perf_counter() - begun) * 1000)
+            times = milliseconds_of(partial(work, word, today), seconds / 2 / len(SEARCH_WORDS))
             medians[(name, word)] = statistics.median(times)
             print(f"{name:8} {word}: {medians[(name, word)]:.2f} ms")
     print(f"RESULT search worst_ms={max(medians.values()):.2f} rows={SEARCH_ROWS}")

@@ -59,7 +59,7 @@ def bench_documents(config: Config, seconds: float) -> None:
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),
     }
-    figures = {name: _median(run, seconds / len(work)) for name, run in work.items()}
+    figures = {name: statistics.median(milliseconds_of(run, seconds / len(work))) for name, run in work.items()}
     for name, ms in figures.items():
         print(f"{name:12}{ms:8.2f} ms")
     told = " ".join(f"{name}_ms={ms:.2f}" for name, ms in figures.items())
@@ -77,13 +77,14 @@ async def some_originals(config: Config, count: int) -> list[bytes]:
         return [bytes(row[0]) for row in rows]
 
 
-def _median(run: Callable[[], object], seconds: float) -> float:
+def milliseconds_of(run: Callable[[], object], seconds: float) -> list[float]:
+    """Milliseconds of each run, warm, for about so many seconds; at least one."""
     for _ in range(WARM_RUNS):
         run()
-    times = []
+    times: list[float] = []
     deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline:
+    while not times or time.perf_counter() < deadline:
         begun = time.perf_counter()
         run()
         times.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(times)
+    return times

@@ -29,7 +29,7 @@ from .certificates import (
     verify_chain,
     write_whole,
 )
-from .original_signature import SignatureVerdict, Verdict
+from .original_signature import Verdict
 from .sm2 import PrivateKey, PublicKey, sm3
 
 SEAL_NAME = "票码沙盒测试章（样票无效）"
@@ -152,10 +152,6 @@ class SealVerdict(msgspec.Struct, frozen=True):
     signer: str = ""
     seal: str = ""
     at: datetime | None = None
-
-    def signature(self) -> SignatureVerdict:
-        """The same without the seal's own particulars."""
-        return SignatureVerdict(self.verdict, self.reasons, self.signer)
 
 
 def verify_value(

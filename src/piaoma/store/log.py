@@ -35,9 +35,15 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 _ANY_PENDING = "SELECT 1 FROM log_pending LIMIT 1"
-_TAKE_PENDING = """
-DELETE FROM log_pending WHERE (merchant_id, number) IN (SELECT merchant_id, number FROM log_pending LIMIT $1)
-RETURNING merchant_id, number, salt, commitment
+# Rows go from one table to the other inside the database; only what is hashed comes here.
+_PLACE_PENDING = """
+INSERT INTO log_leaves (leaf, merchant_id, number, salt, commitment)
+SELECT $1 + row_number() OVER () - 1, merchant_id, number, salt, commitment
+FROM (SELECT merchant_id, number, salt, commitment FROM log_pending LIMIT $2) p
+"""
+_PLACED = "SELECT commitment FROM log_leaves WHERE leaf >= $1 ORDER BY leaf"
+_DROP_PENDING = """
+DELETE FROM log_pending WHERE (merchant_id, number) IN (SELECT merchant_id, number FROM log_leaves WHERE leaf >= $1)
 """
 _WITHOUT_PENDING = """
 SELECT i.merchant_id, i.number, i.digest FROM invoices i
@@ -50,7 +56,6 @@ _LAST_CHECKPOINT = "SELECT size, root, note FROM log_checkpoints ORDER BY size D
 _TILES = """
 SELECT t.level, t.tile, t.hashes FROM {keys} CROSS JOIN log_tiles t WHERE t.level = k.a AND t.tile = k.b
 """
-_INSERT_LEAF = "INSERT INTO log_leaves (leaf, merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4, $5)"
 _KEEP_TILE = """
 INSERT INTO log_tiles (level, tile, hashes) VALUES ($1, $2, $3)
 ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes
@@ -74,11 +79,15 @@ async def sequence(database: Database, key: LogKey, now_ms: int) -> int:
             return 0
         rows = await transaction.fetch(_LAST_CHECKPOINT)
         last = rows[0] if rows else None
-        taken = await transaction.fetch(_TAKE_PENDING, SEQUENCE_MAX)
-        if last is not None and not taken:
+        older = Checkpoint(key.public.name, 0, merkle.EMPTY_ROOT) if last is None else _opened(key, last)
+        await transaction.execute(_PLACE_PENDING, older.size, SEQUENCE_MAX)
+        placed = [bytes(row[0]) for row in await transaction.fetch(_PLACED, older.size)]
+        if last is not None and not placed:
             return 0
-        await _append(transaction, database, key, last, taken, now_ms)
-        return len(taken)
+        if await transaction.execute(_DROP_PENDING, older.size) != len(placed):
+            raise LogFault(f"there are leaves beyond the {older.size} that were signed")
+        await _append(transaction, database, key, older, placed, now_ms)
+        return len(placed)
 
 
 async def _adopt(database: Database) -> None:
@@ -103,15 +112,13 @@ async def _adopt(database: Database) -> None:
 
 
 async def _append(
-    transaction: Transaction, database: Database, key: LogKey, last: Row | None, taken: Sequence[Row], now_ms: int
+    transaction: Transaction, database: Database, key: LogKey, older: Checkpoint, placed: Sequence[bytes], now_ms: int
 ) -> None:
-    older = Checkpoint(key.public.name, 0, merkle.EMPTY_ROOT) if last is None else _opened(key, last)
-    size = older.size + len(taken)
-    if taken:
+    """Let the tree grow by the commitments of the leaves that got their places, and sign it."""
+    size = older.size + len(placed)
+    if placed:
         tiles = await _fetch_tiles(database, transaction.fetch, merkle.edge(older.size), older.size, exact=True)
-        grown = merkle.grown(older.size, tiles, [merkle.leaf_hash(bytes(row[3])) for row in taken])
-        leaves = [(older.size + place, row[0], row[1], row[2], row[3]) for place, row in enumerate(taken)]
-        await transaction.execute_many(_INSERT_LEAF, leaves)
+        grown = merkle.grown(older.size, tiles, [merkle.leaf_hash(commitment) for commitment in placed])
         await transaction.execute_many(_KEEP_TILE, [(*coordinate, hashes) for coordinate, hashes in grown.items()])
     # What is signed is proven from what the statements above left behind, not from what they were meant to.
     needed = merkle.tiles_for_root(size) | merkle.tiles_for_consistency(older.size, size)

@@ -62,6 +62,8 @@ class Office:
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
+        self.log_memory = folder / "keys" / "log.last"
+        self.log_compared = False  # whether the log was found to go on from what stands there
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)

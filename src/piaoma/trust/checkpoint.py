@@ -101,6 +101,14 @@ class LogPublicKey(msgspec.Struct, frozen=True):
                 raise NoteFault("the log's signature does not hold")
         raise NoteFault("the log has not signed this")
 
+    def fault(self, note: str) -> str | None:
+        """Why this key did not sign a note as a checkpoint; None when it did."""
+        try:
+            self.opened(note)
+        except NoteFault as fault:
+            return str(fault)
+        return None
+
 
 class LogKey:
     """The private key of a log, with the name that it signs under."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import piaoma.channels
@@ -24,9 +25,11 @@ from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Outcome, Sealed, migrations, open_database
 from piaoma.trust import SealSigner, Signer, sign_originals
+from piaoma.trust.checkpoint import load_or_create_log_key
 
 from .config import Config
 from .keys import Keys, follow_keys, open_keys
+from .log import keep_log
 from .pursue import pursue_for_ever
 from .views import view
 
@@ -60,6 +63,9 @@ class Office:
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
+        self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
+        self.log_memory = folder / "keys" / "log.last"
+        self.log_compared = False  # whether the log was found to go on from what stands there
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
@@ -134,7 +140,8 @@ def make_private(folder: Path) -> None:
 async def open_office(
     config: Config, *, now: Callable[[], datetime] = shanghai_now, work: bool = True
 ) -> AsyncIterator[Office]:
-    """Open everything, and close it in the end; ``work`` runs the outbox and asks after open outcomes.
+    """Open everything, and close it in the end; ``work`` runs the outbox and the log and asks after
+    open outcomes.
 
     Raises ``StoreLocked`` when another process holds the data folder, ``SchemaMismatch`` when the store belongs to
     another version, ``Refused`` KEYS-… when the keys do not open.
@@ -155,6 +162,7 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
+                    asyncio.create_task(keep_log(office)),
                 ]
                 try:
                     if not work:

@@ -67,7 +67,9 @@ def _issued(config: Config, seconds: float, clients: int, told: dict[str, float]
     with signer_process(config) as socket:
         kinds = {"file": config, "outside": msgspec.structs.replace(config, signer=f"unix:{socket}")}
         for name, kind in kinds.items():
-            told[f"{name}_batches"] = _batches(open_keys(kind, shanghai_now).signing().signer, seconds / 4)
+            keys = open_keys(kind, shanghai_now)
+            told[f"{name}_batches"] = _batches(keys.signing().signer, seconds / 4)
+            keys.close()
         for turn in range(ROUNDS):
             for at, (name, kind) in enumerate(kinds.items()):
                 start = (2 * turn + at) * part

@@ -42,6 +42,10 @@ class Keys(Protocol):
         """Who signs now: the same object while nothing changed. May take a second; called in a thread."""
         ...
 
+    def close(self) -> None:
+        """Nobody asks any more."""
+        ...
+
 
 class FileKeys:
     """Keys in the data folder. ``now`` is the clock."""
@@ -63,6 +67,9 @@ class FileKeys:
         if certificate_names(self._config.keys_folder) != self._names:
             self._open()
         return self._signing
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 class OutsideKeys:
@@ -89,6 +96,9 @@ class OutsideKeys:
             if self._known is None or fault.cause != "ISSUE-SIGNER-DOWN":
                 self._signing, self._known = _absent(fault.cause), None
         return self._signing
+
+    def close(self) -> None:
+        self._line.close()
 
 
 def _absent(cause: str) -> Signing:

@@ -172,6 +172,7 @@ async def open_office(
                     await _stop(tasks)
         finally:
             await office.cabinet.close()
+            keys.close()
             await ledger.close()
             await database.close()
     finally:

@@ -271,7 +271,7 @@ def line_of(address: str) -> SignerLine:
     """
     path, _, query = address.removeprefix("unix:").partition("?")
     asked = parse_qs(query, strict_parsing=True) if query else {}
-    if not address.startswith("unix:/") or set(asked) > {"uid"}:
+    if not address.startswith("unix:/") or set(asked) - {"uid"}:
         raise ValueError("must be unix:/PATH, with ?uid=N for a signer of another user")
     return SignerLine(Path(path), frozenset(int(one) for one in asked.get("uid", ())))
 

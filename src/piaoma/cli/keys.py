@@ -66,7 +66,6 @@ def serve_signer_at(file: Path | None, socket: Path, uids: tuple[int, ...]) -> N
     config = _own(file)
     set_up_logs()
     make_private(config.data_folder)
-    sm2.choose(config.sm2)
     holder = KeyHolder(config.keys_folder, config.secret, shanghai_now)
 
     def ready() -> None:
@@ -76,8 +75,9 @@ def serve_signer_at(file: Path | None, socket: Path, uids: tuple[int, ...]) -> N
 
 
 def _own(file: Path | None) -> Config:
-    """The configuration of an installation that has its keys itself."""
+    """The configuration of an installation that has its keys itself, with its native library in use."""
     config, _ = load_config(file)
+    sm2.choose(config.sm2)
     if config.signer != "file":
         raise refuse("KEYS-ELSEWHERE")
     return config

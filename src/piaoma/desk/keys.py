@@ -17,7 +17,7 @@ from .config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import date, datetime
 
     from .office import Office
 
@@ -53,19 +53,24 @@ class FileKeys:
     def __init__(self, config: Config, now: Callable[[], datetime]) -> None:
         """Raises ``Refused`` KEYS-…"""
         self._config, self._now = config, now
-        self._open()
-
-    def _open(self) -> None:
-        # Looked at first: a key that is made meanwhile is found the next time.
-        self._names = certificate_names(self._config.keys_folder)
-        now = self._now()
-        keyring = open_or_create(self._config.keys_folder, now, self._config.secret)
-        self.root = keyring.root
-        self._signing = Signing(FileSigner(keyring), open_seal(self._config.keys_folder, keyring, now))
+        self._signing: Signing | None = None
+        self._pair = (b"", b"")  # certificates of the signer and of the maker of its seal
+        self._seen: tuple[frozenset[str], date] | None = None
+        self.signing()
 
     def signing(self) -> Signing:
-        if certificate_names(self._config.keys_folder) != self._names:
-            self._open()
+        now, names = self._now(), certificate_names(self._config.keys_folder)
+        # Once a day too: opening is what renews a signer that ends soon.
+        if self._signing is not None and (names, now.date()) == self._seen:
+            return self._signing
+        keyring = open_or_create(self._config.keys_folder, now, self._config.secret)
+        self.root = keyring.root
+        # As they were before: a key that is made meanwhile is found the next time.
+        self._seen = (names, now.date())
+        pair = (keyring.signer, keyring.seal_maker)
+        if self._signing is None or pair != self._pair:
+            self._signing = Signing(FileSigner(keyring), open_seal(self._config.keys_folder, keyring, now))
+            self._pair = pair
         return self._signing
 
     def close(self) -> None:
@@ -80,6 +85,8 @@ class OutsideKeys:
         root = trusted_root(config.keys_folder)
         if root is None:
             raise refuse("KEYS-ROOT-MISSING", have=config.keys_folder / "root.pem")
+        if list(config.keys_folder.glob("*.key")):
+            _log.warning("private keys are still here, though an outside signer signs", folder=str(config.keys_folder))
         self.root = root
         self._line = line_of(config.signer)
         self._known: object = None

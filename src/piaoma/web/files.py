@@ -7,14 +7,25 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from piaoma.documents.formats import file_name
+
 from .page import office_of
 
-TYPES = {"pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png"}
+TYPES = {
+    "pdf": "application/pdf",
+    "ofd": "application/ofd",
+    "xml": "application/xml",
+    "png": "image/png",
+    "json": "application/json",
+    "ubl": "application/xml",
+    "xbrl": "application/xml",
+}
 
 
 async def file_response(request: Request, merchant_id: int, number: str, kind: str) -> Response:
-    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``views.view``."""
+    """The original (``xml``), or it in another form, under its ``file_name``. Raises ``Refused`` as ``views.view``."""
     data = await office_of(request).view(merchant_id, number, kind)
-    name = quote(f"{number}-电子发票.{kind}")
-    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
+    name = file_name(number, kind)
+    plain = name.replace("-电子发票", "")
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
     return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

@@ -99,7 +99,7 @@ TEXT = st.lists(
     ),
     max_size=3,
 ).map("".join)
-NAME = TEXT.filter(str.strip)
+NAME = TEXT.map(lambda text: text if text.strip() else "餐费")
 FEN = st.integers(min_value=1, max_value=10**7).map(lambda fen: Decimal(fen).scaleb(-2))
 TAXED = st.sampled_from(["0.13", "0.09", "0.06", "0.05", "0.03", "0.015", "0.01"]).map(Decimal)
 UNITS = st.one_of(st.sampled_from(["个", "份", "千克", "KG", "间夜", "瓶", ""]), TEXT)

@@ -40,6 +40,8 @@ from .json_document import (
 
 Key = TypeVar("Key")
 
+JSON_BYTES_MAX = 2 * BYTES_MAX  # names of fields and indents weigh more than tags, escapes less
+
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _KINDS: dict[InvoiceKind, KindName] = {InvoiceKind.SPECIAL: "special", InvoiceKind.GENERAL: "general"}
 _TAXPAYERS: dict[TaxpayerKind, TaxpayerName] = {
@@ -65,7 +67,7 @@ def read(data: bytes) -> IssuedInvoice:
 
     Raises ``Refused`` JSON-UNREADABLE.
     """
-    if len(data) > 2 * BYTES_MAX:
+    if len(data) > JSON_BYTES_MAX:
         raise refuse("JSON-UNREADABLE", have=f"{len(data)} bytes")
     try:
         return _invoice(msgspec.json.decode(data, type=InvoiceJson))

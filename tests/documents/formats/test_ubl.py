@@ -231,6 +231,13 @@ def test_a_quantity_without_a_price_gives_a_price_for_all_of_it() -> None:
     assert texts(document, ".//cac:Price/cbc:BaseQuantity") == ["3"]
 
 
+def test_without_escaping_a_name_would_break_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the hostile texts above: with the escaping taken out, one bracket is enough."""
+    monkeypatch.setattr("piaoma.documents.formats.markup.escape", lambda text, more: text)
+    with pytest.raises(etree.XMLSyntaxError):
+        etree.fromstring(ubl.write(file_of(kept()["dinner"])))
+
+
 def test_a_sample_says_so_first() -> None:
     """The first note of a sandbox invoice; no note of another."""
     data = file_of(issued(draft_of(line("58.00"), buyer=PERSON)))

@@ -65,8 +65,8 @@ def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = Non
 
 
 @app.command
-def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
-    """Verify originals (XML), or PDFs and OFDs by the original inside, without any server.
+def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, json: bool = False) -> int:
+    """Verify originals (XML), PDFs and OFDs by the original inside, or bundles (zip) with their proof, offline.
 
     Parameters
     ----------
@@ -74,12 +74,14 @@ def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
         Files to verify.
     root
         PEM of the trusted root; the data folder's sandbox root by default.
+    log_key
+        File with the key of the trusted log; the data folder's own by default.
     json
         One line of JSON for each file.
     """
     from .verify import verify_files
 
-    return verify_files(files, root, json=json)
+    return verify_files(files, root, log_key, json=json)
 
 
 @app.command
@@ -120,12 +122,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages or search.
+        issue, documents, pdf, pages, search or log.
     seconds
         How long each measurement runs.
     clients

@@ -7,24 +7,25 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from piaoma.desk.log import bundle_of
 from piaoma.documents.formats import file_name
 
 from .page import office_of
 
 TYPES = {
-    "pdf": "application/pdf",
-    "ofd": "application/ofd",
-    "xml": "application/xml",
-    "png": "image/png",
-    "json": "application/json",
-    "ubl": "application/xml",
-    "xbrl": "application/xml",
-}
+    "pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png",
+    "json": "application/json", "ubl": "application/xml", "xbrl": "application/xml", "zip": "application/zip",
+}  # fmt: skip
 
 
 async def file_response(request: Request, merchant_id: int, number: str, kind: str) -> Response:
-    """The original (``xml``), or it in another form, under its ``file_name``. Raises ``Refused`` as ``views.view``."""
-    data = await office_of(request).view(merchant_id, number, kind)
+    """The original (``xml``), it in another form, or the bundle (``zip``), under its ``file_name``.
+
+    Raises ``Refused`` as ``views.view``.
+    """
+    office = office_of(request)
+    made = bundle_of(office, merchant_id, number) if kind == "zip" else office.view(merchant_id, number, kind)
+    data = await made
     name = file_name(number, kind)
     plain = name.replace("-电子发票", "")
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"

@@ -75,11 +75,22 @@ def test_schema_and_reader_refuse_the_same(change: dict[str, object], what: str)
     assert caught.value.refusals[0].cause == "JSON-UNREADABLE"
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"x" * (17 * 1024 * 1024), b"[" * 100_000])
+NESTED = json_view.write(file_of(example())).replace(b'"mark"', b'"more": ' + b"[" * 100_000 + b', "mark"')
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"x" * (17 * 1024 * 1024), b"[" * 100_000, NESTED])
 def test_what_is_no_json_of_ours_is_refused(data: bytes) -> None:
     """Never an exception of another kind, whatever comes."""
     with pytest.raises(Refused) as caught:
         json_view.read(data)
+    assert caught.value.refusals[0].cause == "JSON-UNREADABLE"
+
+
+def test_a_moment_before_all_calendars_is_refused() -> None:
+    """It fits the schema, and is none in Shanghai."""
+    document = json.loads(json_view.write(file_of(example()))) | {"requested_at": "0001-01-01T00:00:00+23:59"}
+    with pytest.raises(Refused) as caught:
+        json_view.read(json.dumps(document).encode())
     assert caught.value.refusals[0].cause == "JSON-UNREADABLE"
 
 

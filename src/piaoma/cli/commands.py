@@ -113,6 +113,36 @@ def audit(*, config: ConfigFile = None, json: bool = False) -> int:
 
 
 @app.command
+def backup(target: Path, *, config: ConfigFile = None) -> int:
+    """Copy store, books and keys into a new folder while the server works.
+
+    Parameters
+    ----------
+    target
+        The folder to make.
+    """
+    from .backup import backup as run
+
+    return run(target, config)
+
+
+@app.command
+def restore(source: Path, *, check: bool = False, config: ConfigFile = None) -> int:
+    """Put a backup back into an empty data folder; numbers and codes of the time since are never used again.
+
+    Parameters
+    ----------
+    source
+        The folder that ``piaoma backup`` made.
+    check
+        Only say whether the backup is whole.
+    """
+    from .backup import restore_from
+
+    return restore_from(source, config, check=check)
+
+
+@app.command
 def config(*, config: ConfigFile = None, json: bool = False) -> None:
     """Print the configuration in force and where each value comes from."""
     from .records import show_config

@@ -117,7 +117,10 @@ def test_an_export_needs_the_country_it_goes_to() -> None:
     """The original does not say it, and China would be false. What is no code of a country is refused as well."""
     export = issued(draft_of(line("88.00", "0", zero=ZeroKind.EXPORT)))
     assert cause_of(export) == cause_of(export, "germany") == cause_of(export, "d<") == "UBL-COUNTRY"
-    assert texts(ubl.write(file_of(export), "DE"), ".//cbc:IdentificationCode") == ["CN", "DE"]
+    document = ubl.write(file_of(export), "DE")
+    assert texts(document, ".//cbc:IdentificationCode") == ["CN", "DE"]
+    numbers = texts(document, ".//cac:PartyTaxScheme/cbc:CompanyID")
+    assert numbers == ["CN91420100MA4K00000Q"], "who is abroad has no Chinese VAT number"
     assert texts(ubl.write(file_of(kept()["dinner"])), ".//cbc:IdentificationCode") == ["CN", "CN"]
 
 

@@ -135,8 +135,8 @@ def _original(original: bytes) -> str:
 
 def _party(party: Party, country: str, *, taxed: bool, person: bool = False) -> str:
     """BG-4 or BG-7. The id is given bare as the legal registration (BT-30, BT-47; ISO 6523 has no scheme for it that we
-    know of) and behind CN as the VAT number (BT-31, BT-48; BR-CO-09). A party abroad has no Chinese VAT number, whatever
-    its id; a person has neither: an id card is BT-46."""
+    know of) and behind CN as the VAT number (BT-31, BT-48; BR-CO-09). A party abroad has no Chinese VAT number,
+    whatever its id; a person has neither: an id card is BT-46."""
     number = party.taxpayer_id
     return tag(
         "cac:Party",

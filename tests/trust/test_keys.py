@@ -24,6 +24,7 @@ from piaoma.trust import (
     keystore,
     open_or_create,
     open_seal,
+    original_signature,
     sign_original,
     sign_value,
     verify_original,
@@ -307,6 +308,17 @@ def test_neither_original_nor_seal_is_signed_out_of_time(tmp_path: Path, days: i
         sign_original(msgspec.structs.replace(example(), signed_at=at), FileSigner(ring))
     with pytest.raises(SignerFault, match="ISSUE-SIGNER-NOT-VALID"):
         sign_value(b"<list/>", "/S.xml", open_seal(folder, ring, AT), at)
+
+
+def test_without_the_check_an_original_would_not_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: whoever signs without asking makes what every verifier refuses."""
+    ring = open_or_create(tmp_path / "keys", AT)
+    theirs = open_or_create(tmp_path / "b", AT)
+    monkeypatch.setattr(original_signature, "demand", lambda cause: None)
+    late = msgspec.structs.replace(example(), signed_at=AT + timedelta(days=365 * 6))
+    for invoice, keyring in ((late, ring), (example(), msgspec.structs.replace(ring, signer_key=theirs.signer_key))):
+        made = sign_original(invoice, FileSigner(keyring))
+        assert verify_original(made, (ring.root,)).verdict is Verdict.INVALID
 
 
 # ── public parts ──────────────────────────────────────────────────────────────────────────────────────────────────────

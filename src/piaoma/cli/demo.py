@@ -96,13 +96,14 @@ def demo(out: Path, keep: bool | None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="piaoma-demo-"))
     # The demo's shop is thrown away, but its authority is this installation's: so its files verify afterwards.
     own = load_config()[0]
-    open_or_create(own.keys_folder, shanghai_now(), own.secret)
+    if own.signer == "file":
+        open_or_create(own.keys_folder, shanghai_now(), own.secret)
     shutil.copytree(own.keys_folder, folder / "keys" / "sandbox")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服",
-                    key_secret=own.key_secret, key_secret_file=str(own.secret.file))  # fmt: skip
+                    signer=own.signer, key_secret=own.key_secret, key_secret_file=str(own.secret.file))  # fmt: skip
     server = server_of(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -105,7 +105,7 @@ class BatchWriter:
         try:
             outcomes = await self._commit([request for request, _ in batch])
         except Exception as error:
-            # A signer that does not answer one will not answer the others either; each would hold the store as long.
+            # A signer that does not answer is nobody's fault here, and would not answer one by one either.
             if len(batch) == 1 or isinstance(error, SignerDown):
                 for _, answer in batch:
                     if not answer.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from piaoma.cli.records import show_config
 from piaoma.desk.config import ConfigFault, load_config
 from piaoma.trust.key_secret import SECRET_CHARS_MIN
+from tests.trust.signing import outside_signer
 
 SECRET = "0123456789abcdef" * 4
 
@@ -117,3 +119,17 @@ def test_each_library_serves_the_same_keys(tmp_path: Path) -> None:
     for library in ("openssl", "tongsuo"):
         assert piaoma(data, "keys", "make", PIAOMA_SM2=library).returncode == 0
         assert piaoma(data, "keys", "rotate", PIAOMA_SM2=library).returncode == 0
+
+
+def test_the_list_says_whether_an_outside_signer_could_sign_now(tmp_path: Path) -> None:
+    """With exit code and cause; the folder of the server is listed as it is."""
+    theirs, data = tmp_path / "signer", tmp_path / "data"
+    variables = {"PIAOMA_SIGNER": f"unix:{tmp_path}/s"}
+    with outside_signer(theirs, tmp_path / "s"):
+        (data / "keys" / "sandbox").mkdir(parents=True)
+        shutil.copy(theirs / "keys" / "sandbox" / "root.pem", data / "keys" / "sandbox")
+        there = piaoma(data, "keys", "list", **variables)
+        assert there.returncode == 0 and "票码沙盒测试税务签名" in there.stdout and "issuer" not in there.stdout
+    away = piaoma(data, "keys", "list", "--json", **variables)
+    assert away.returncode == 1 and "ISSUE-SIGNER-DOWN" in away.stderr
+    assert [entry["kept"] for entry in json.loads(away.stdout)] == ["absent"]

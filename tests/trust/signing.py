@@ -20,14 +20,15 @@ START_SECONDS = 30
 class SignerProcess:
     """``piaoma keys serve-signer`` on a data folder."""
 
-    def __init__(self, data: Path, socket: Path) -> None:
-        self.data, self.socket = data, socket
+    def __init__(self, data: Path, socket: Path, *options: str) -> None:
+        self.data, self.socket, self.options = data, socket, options
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIAOMA_")}
         program = [sys.executable, "-m", "piaoma.cli", "keys", "serve-signer", "--socket", str(self.socket)]
+        program += self.options
         self.process = subprocess.Popen(
             program, env={**kept, "PIAOMA_DATA": str(self.data)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -60,9 +61,9 @@ class SignerProcess:
 
 
 @contextmanager
-def outside_signer(data: Path, socket: Path) -> Iterator[SignerProcess]:
+def outside_signer(data: Path, socket: Path, *options: str) -> Iterator[SignerProcess]:
     """A signer for the time of a block."""
-    process = SignerProcess(data, socket)
+    process = SignerProcess(data, socket, *options)
     process.start()
     try:
         yield process

@@ -165,6 +165,25 @@ def test_a_stranger_is_turned_away(running: tuple[SignerProcess, Keyring]) -> No
     assert line_to(process.socket).hello()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_another_user_may_be_named_on_both_sides() -> None:
+    """A server of its own user asks a signer of another: each side names the other, and it signs."""
+    ask = (
+        "import os, sys; from piaoma.trust.outside_signer import line_of; from piaoma.trust import SignerFault\n"
+        "os.setuid(65534)\n"
+        "for query in ('?uid=0', '?uid=65533'):\n"
+        "    line = line_of('unix:' + sys.argv[1] + query)\n"
+        "    try: print(len(line.hello().certificates))\n"
+        "    except SignerFault as fault: print(fault.cause)\n"
+        "    line.close()\n"
+    )
+    with tempfile.TemporaryDirectory(prefix="piaoma-signer-") as folder:
+        Path(folder).chmod(0o755)
+        with outside_signer(Path(folder) / "data", Path(folder) / "s", "--allow-uid", "65534") as process:
+            done = subprocess.run([sys.executable, "-c", ask, str(process.socket)], capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "ISSUE-SIGNER-DOWN"], done.stderr
+
+
 def ended(link: socket.socket) -> bool:
     """Whether the other side has closed, with or without having read everything."""
     try:

@@ -210,11 +210,11 @@ def search_classification(word: str, *, config: ConfigFile = None) -> int:
 
 
 @keys.command(name="list")
-def list_keys(*, config: ConfigFile = None, json: bool = False) -> None:
-    """Show certificates and how their private keys are kept."""
+def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
+    """Show certificates and how their private keys are kept; exit code 1 when an outside signer could not sign now."""
     from .keys import list_keys as run
 
-    run(config, json=json)
+    return run(config, json=json)
 
 
 @keys.command(name="make")

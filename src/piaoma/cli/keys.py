@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from piaoma.desk.config import Config, load_config
+from piaoma.desk.keys import OutsideKeys
 from piaoma.desk.office import make_private, shanghai_now
-from piaoma.invoice.refusal import refuse
+from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.trust import open_or_create, open_seal, sm2
+from piaoma.trust.certificates import common_name, validity
 from piaoma.trust.files import write_new
 from piaoma.trust.key_listing import KeyEntry, key_entries, public_parts
 from piaoma.trust.keystore import rotate
@@ -23,10 +25,24 @@ from .serve import set_up_logs
 _PLAIN_WIDTH = 160
 
 
-def list_keys(file: Path | None, *, json: bool) -> None:
-    """What is in the folder of keys. Nothing is opened, so no secret is needed."""
+def list_keys(file: Path | None, *, json: bool) -> int:
+    """What is in the folder of keys; nothing is opened, so no secret is needed. An outside signer is asked who it is:
+    1 when it could not sign now."""
     config, _ = load_config(file)
     _show(config, json=json)
+    if config.signer == "file":
+        return 0
+    keys = OutsideKeys(config)
+    signer = keys.signing().signer
+    cause = signer.fault_at(shanghai_now())
+    keys.close()
+    if cause is not None:
+        print(f"{cause} {Refusal(cause).what()}", file=sys.stderr)
+        return 1
+    if not json:
+        until = validity(signer.certificates)[1]
+        print(f"签名服务 {config.signer}   {common_name(signer.certificates[0])}   {until:%F}")
+    return 0
 
 
 def make_keys(file: Path | None, *, json: bool) -> None:

@@ -123,13 +123,18 @@ def open_keys(config: Config, now: Callable[[], datetime]) -> Keys:
 
 async def follow_keys(office: Office) -> None:
     """Take over whatever signer is newest, until cancelled; what it signs with next is the whole effect."""
+    told = ""
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
         try:
             signing = await asyncio.to_thread(office.keys.signing)
-        except Exception:
-            _log.exception("keys")  # the signer that is there goes on
+        except Exception as error:
+            # The signer that is there goes on. The same fault is told once, not each second.
+            if repr(error) != told:
+                _log.exception("keys")
+            told = repr(error)
             continue
+        told = ""
         if signing is not office.signing:
             office.signing = signing
             fault = signing.signer.fault_at(office.now())

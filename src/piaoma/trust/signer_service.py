@@ -60,12 +60,13 @@ class KeyHolder:
             names = certificate_names(self._folder)
             if names and names == self._names:
                 return
+            # Remembered first: what does not open is not tried again at each question, but when it has changed.
+            self._names = names
             now = self._now()
             self._keyring: Keyring = open_or_create(self._folder, now, self._secret)
             self._seal = open_seal(self._folder, self._keyring, now).seal
             pairs = signers(self._folder, self._secret)
             self._keys |= {sm3(certificate): (key, certificate) for key, certificate in pairs}
-            self._names = names
 
     def answer(self, question: Question) -> Answer:
         """Earlier signers still sign for whoever has not noticed yet that there is another."""

@@ -218,11 +218,17 @@ def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
 
 
 @keys.command(name="make")
-def make_keys(*, config: ConfigFile = None, json: bool = False) -> None:
-    """Make what is missing, encipher what is plain."""
+def make_keys(*, secret_before: Path | None = None, config: ConfigFile = None, json: bool = False) -> None:
+    """Make what is missing, encipher what is plain.
+
+    Parameters
+    ----------
+    secret_before
+        A file with the key secret so far: keys are enciphered anew under the present one.
+    """
     from .keys import make_keys as run
 
-    run(config, json=json)
+    run(config, secret_before, json=json)
 
 
 @keys.command(name="rotate")

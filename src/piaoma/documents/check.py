@@ -1,12 +1,18 @@
-"""Checking a file from outside (查验): its original, signature, seal, figures, and whether a view shows just that."""
+"""Checking a file from outside (查验): one pure function from its bytes to a report, run in a worker.
+
+XML, PDF, OFD and pictures each have their way in; all of them end in the same items. A PDF or OFD is judged by the
+original inside and by what it shows; where there is no original, its sources are held against each other.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
+from piaoma.codes.printed import PrintedCode, parse
+from piaoma.codes.title_qr import parse_title, read_symbols
 from piaoma.invoice.inspect import inspect
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
@@ -14,117 +20,325 @@ from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.trust import Verdict, verify_original
 
 from .embedded import embedded_original
-from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, check_seal, read_ofd
-from .ticket import ticket_of
+from .facts import Facts, disagreements, facts_of, facts_of_code, figure_faults, id_faults, merged, number_faults
+from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, SealCheck, check_seal, read_ofd
+from .printed_text import Row, numbers_in, printed_facts
+from .report import Item, Light, Report, Source, item
+
+CHECK_SECONDS_MAX = 20  # of the processor, for one file; the largest legal invoice takes a third of it
+FILE_BYTES_MAX = 20 * 1024 * 1024
 
 PDF_MARK = b"%PDF"
+_MARK_BYTES = 1_024  # within which a PDF must begin
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
+_DOUBTS = ("OFD-TOO-LARGE", "PDF-TOO-LARGE", "PHOTO-TOO-LARGE", "ORIGINAL-TOO-LARGE", "PHOTO-NO-CODE", "FILE-KIND")
+_LIGHTS = {Verdict.VALID: Light.OK, Verdict.INVALID: Light.BAD, Verdict.UNKNOWN: Light.UNKNOWN}
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """What is known of a file. ``invoice`` is what it says, when it can be read; ``signer`` empty when unknown."""
+def check(data: bytes, roots: Sequence[bytes], base_url: str = "") -> Report:
+    """What is known of a file, judged against trusted roots (DER). ``base_url`` is where codes of this site point.
 
-    verdict: Verdict
-    reasons: tuple[Refusal, ...] = ()
-    signer: str = ""
-    invoice: IssuedInvoice | None = None
-
-
-class Redraw(msgspec.Struct, frozen=True):
-    """A view that must be drawn again and compared before a file may be called valid."""
-
-    original: bytes
-    kind: str
-    signed_value: bytes = b""
-
-
-def examine(data: bytes, roots: Sequence[bytes]) -> tuple[Checked, Redraw | None]:
-    """What is known of an XML, or of a PDF or OFD by what is inside; and what is to be drawn again, if anything."""
-    if data.startswith(OFD_MARK):
-        return _examine_ofd(data, roots)
-    if not data.startswith(PDF_MARK):
-        return check_original(data, roots), None
-    original = embedded_original(data)
-    if original is None:
-        return Checked(Verdict.UNKNOWN, (Refusal("SIGNATURE-MISSING"),)), None
-    checked = check_original(original, roots)
-    return checked, None if checked.invoice is None else Redraw(original, "pdf")
-
-
-def check_original(data: bytes, roots: Sequence[bytes]) -> Checked:
-    """Signature and figures of an original, judged against trusted roots (DER)."""
-    signature = verify_original(data, roots)
+    Takes what it takes: whoever calls bounds its time and memory, since any file may be hostile.
+    """
     try:
-        invoice = read(data)
+        if len(data) > FILE_BYTES_MAX:
+            values = {"have": str(len(data)), "max": str(FILE_BYTES_MAX)}
+            raise Refused(Refusal("ORIGINAL-TOO-LARGE", "", values))
+        if data.startswith(OFD_MARK):
+            return _check_ofd(data, roots)
+        if PDF_MARK in data[:_MARK_BYTES] and not data.lstrip()[:1] == b"<":
+            return _check_pdf(data, roots)
+        if data.startswith(_PICTURES):
+            return _check_picture(data, base_url)
+        if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"<":
+            raise Refused(Refusal("FILE-KIND"))
+        items, invoice, signer = _judged(data, roots)
+        return _report(Source.XML, items, facts_of(invoice) if invoice else Facts(), signer)
     except Refused as refused:
-        return Checked(Verdict.INVALID, signature.reasons or refused.refusals, signature.signer)
+        return unreadable(refused.refusals)
+
+
+def unreadable(reasons: Iterable[Refusal], source: Source = Source.NONE) -> Report:
+    """A file that could not be read: refused when it is broken or hostile, unknown when only a limit stood in the way."""
+    found = tuple(reasons)
+    doubt = all(reason.cause in _DOUBTS or reason.cause.startswith("FILE-") for reason in found)
+    return Report(source, (item("file", found, Light.UNKNOWN if doubt else Light.BAD),))
+
+
+def _report(source: Source, items: Iterable[Item], facts: Facts, signer: str = "", pickup: str = "") -> Report:
+    return Report(source, (), facts, signer, pickup).with_items(items)
+
+
+# ── the original ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _judged(original: bytes, roots: Sequence[bytes]) -> tuple[list[Item], IssuedInvoice | None, str]:
+    """Items of an original, what it says, and its signer."""
+    signature = verify_original(original, roots)
+    try:
+        invoice = read(original)
+    except Refused as refused:
+        return [item("file", signature.reasons or refused.refusals)], None, signature.signer
     faults = inspect(invoice)
-    verdict = Verdict.INVALID if faults and signature.verdict is Verdict.VALID else signature.verdict
-    return Checked(verdict, (*signature.reasons, *faults), signature.signer, invoice)
+    about_ids = [fault for fault in faults if fault.cause == "INSPECT-ID"]
+    about_number = [fault for fault in faults if fault.cause.startswith("INSPECT-NUMBER")]
+    rest = [fault for fault in faults if fault not in about_ids and fault not in about_number]
+    items = [
+        item("file"),
+        item("signature", signature.reasons, _LIGHTS[signature.verdict], signer=signature.signer),
+        _number(facts_of(invoice), about_number),
+        item("figures", rest),
+        item("ids", about_ids),
+    ]
+    return items, invoice, signature.signer
 
 
-def check_view(checked: Checked, shown: bytes, drawn: bytes) -> Checked:
-    """The same for a view. A view is a pure function of its original: ours can be drawn again, and equal bytes show the
-    same. Any other page, altered or drawn by another program or version, may show anything: then only the original
-    inside is known, and the file as a whole is not."""
-    if shown == drawn:
-        return checked
-    verdict = Verdict.UNKNOWN if checked.verdict is Verdict.VALID else checked.verdict
-    return msgspec.structs.replace(checked, verdict=verdict, reasons=(Refusal("VIEW-DIFFERS"), *checked.reasons))
+def _number(facts: Facts, faults: Sequence[Refusal]) -> Item:
+    if not faults and facts.sandbox:
+        return item("number", (Refusal("INSPECT-SANDBOX"),), Light.WARN)
+    return item("number", faults)
 
 
-def _examine_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Checked, Redraw | None]:
-    """An OFD is valid when its original is, and either its seal covers every part, or it is just what we draw."""
+def _without_original(sources: Sequence[tuple[str, Facts]]) -> tuple[list[Item], Facts]:
+    """Items of a file that has no original, from what its sources say; the first is believed most."""
+    facts = Facts()
+    clashes: list[Refusal] = []
+    for name, stated in sources:
+        clashes += [
+            Refusal("VIEW-SOURCES-DIFFER", field, {"field": field, "have": one[:80], "name": name, "other": other[:80]})
+            for field, one, other in disagreements(facts, stated)
+        ]
+        facts = merged(facts, stated)
+    items = [item("signature", (Refusal("SIGNATURE-MISSING"),), Light.UNKNOWN)]
+    if clashes or sum(stated != Facts() for _, stated in sources) > 1:
+        items.append(item("view", clashes, form="same"))
+    if facts.number:
+        items.append(_number(facts, number_faults(facts)))
+    if facts.total is not None and (facts.words or facts.amount is not None):
+        items.append(item("figures", figure_faults(facts)))
+    if facts.seller_id or facts.buyer_id:
+        items.append(item("ids", id_faults(facts)))
+    return items, facts
+
+
+# ── PDF ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_pdf(data: bytes, roots: Sequence[bytes]) -> Report:
+    """By the original inside, if any; and by what its pages show, unless it is byte for byte what we draw."""
+    original = embedded_original(data)
+    if original is not None and _drawn(original, "pdf") == data:
+        items, invoice, signer = _judged(original, roots)
+        items += [item("view"), *_checksum(None)]
+        return _report(Source.PDF, items, facts_of(invoice) if invoice else Facts(), signer)
+    from .pdf import Pdf  # a large library, for files of others only
+
+    opened = Pdf(data)
+    original = original or opened.original()
+    rows, symbols = opened.rows(), opened.symbols()
+    codes = _invoice_codes(symbols)
+    shown = [("text", printed_facts(rows)), *(("QR", facts_of_code(code)) for code in codes[:1])]
+    if original is None:
+        items, facts = _without_original(shown)
+        several = _several(numbers_in(rows), [code.number for code in codes])
+        return _report(Source.PDF, [item("file", several, Light.WARN), *items, *_checksum(codes)], facts)
+    items, invoice, signer = _judged(original, roots)
+    if invoice is None:
+        return _report(Source.PDF, items, Facts(), signer)
+    return _report(Source.PDF, [*items, _shown(invoice, shown), *_checksum(codes)], facts_of(invoice), signer)
+
+
+def _shown(invoice: IssuedInvoice, sources: Iterable[tuple[str, Facts]]) -> Item:
+    """The view item of a file that is not drawn by us: what it shows must be what the original says, and even then it
+    may show more, so it is not known as a whole."""
+    stated = facts_of(invoice)
+    clashes = [
+        Refusal("VIEW-SHOWS-OTHER", field, {"field": field, "name": name, "have": have[:80], "original": said[:80]})
+        for name, facts in sources
+        for field, said, have in disagreements(stated, facts)
+    ]
+    if clashes:
+        return item("view", clashes)
+    return item("view", (Refusal("VIEW-DIFFERS"),), Light.UNKNOWN)
+
+
+def _drawn(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
+    """The view as we draw it; empty when we cannot."""
+    from .render import render  # the fonts are read only when a view is to be compared
+
     try:
-        document = read_ofd(data)
-        checked = (
-            Checked(Verdict.UNKNOWN, (Refusal("OFD-ORIGINAL-MISSING"),))
-            if document.original is None
-            else check_original(document.original, roots)
-        )
-        block = checked.invoice.signature if checked.invoice else None
-        seal = check_seal(document, roots, block.key_info if block else ())
-    except Refused as refused:
-        too_large = any(refusal.cause == "OFD-TOO-LARGE" for refusal in refused.refusals)
-        return Checked(Verdict.UNKNOWN if too_large else Verdict.INVALID, refused.refusals), None
-    verdicts = {checked.verdict, checked.verdict if seal is None else seal.verdict}
-    verdict = next(one for one in (Verdict.INVALID, Verdict.UNKNOWN, Verdict.VALID) if one in verdicts)
-    differs = _differing(document, checked.invoice) if checked.invoice else ""
-    if differs:
-        verdict = Verdict.INVALID
-    reasons = (
-        *((Refusal("OFD-SHOWN-DIFFERS", "", {"have": differs}),) if differs else ()),
-        *(seal.reasons if seal else ()),
-        *checked.reasons,
-    )
-    whole = msgspec.structs.replace(
-        checked, verdict=verdict, reasons=reasons, signer=checked.signer or (seal.signer if seal else "")
-    )
+        return render(original, kind, signed_value)
+    except (Refused, RuntimeError):
+        return b""
+
+
+# ── OFD ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_ofd(data: bytes, roots: Sequence[bytes]) -> Report:
+    """An OFD is valid when its original is, and either its seal covers every part, or it is just what we draw."""
+    document = read_ofd(data)
+    if document.original is None:
+        seal = check_seal(document, roots)
+        return _ofd_without_original(document, seal)
+    items, invoice, signer = _judged(document.original, roots)
+    block = invoice.signature if invoice else None
+    seal = check_seal(document, roots, block.key_info if block else ())
+    if seal is not None:
+        items.append(_seal(seal))
+        signer = signer or seal.signer
+    if invoice is None:
+        return _report(Source.OFD, items, Facts(), signer)
+    clashes = _clashes(document, invoice)
     ours = (document.creator, document.creator_version) == (CREATOR, OFD_VERSION)
-    if verdict is Verdict.VALID and document.original is not None and (ours or seal is None):
-        return whole, Redraw(document.original, "ofd", seal.signed_value if seal else b"")
-    return whole, None
+    if clashes:
+        items.append(item("view", clashes))
+    elif ours or seal is None:
+        same = _drawn(document.original, "ofd", seal.signed_value if seal else b"") == data
+        items.append(item("view", () if same else (Refusal("VIEW-DIFFERS"),), Light.UNKNOWN))
+    else:
+        items.append(item("view"))
+    return _report(Source.OFD, items, facts_of(invoice), signer)
 
 
-def _differing(document: Document, invoice: IssuedInvoice) -> str:
-    """The name of the first value that a page shows otherwise than the original says; empty when none does. Values
-    that are not named by tags are not compared."""
-    ticket = ticket_of(invoice)
-    wanted = {
-        "InvoiceNo": ticket.number,
-        "IssueDate": ticket.issued_on,
-        "BuyerName": ticket.buyer.name,
-        "BuyerTaxID": ticket.buyer.taxpayer_id,
-        "SellerName": ticket.seller.name,
-        "SellerTaxID": ticket.seller.taxpayer_id,
-        "TaxExclusiveTotalAmount": ticket.amount,
-        "TaxInclusiveTotalAmount": ticket.total,
-    }
-    for name, value in wanted.items():
-        shown = {_bare(text) for text in document.values.get(name, ()) if text}
-        if shown and shown != {_bare(value)}:
-            return name
+def _seal(seal: SealCheck) -> Item:
+    return item("seal", seal.reasons, _LIGHTS[seal.verdict], signer=seal.signer)
+
+
+def _ofd_without_original(document: Document, seal: SealCheck | None) -> Report:
+    """By its tags, the text of its pages, and the QR among its pictures."""
+    codes = _invoice_codes(_symbols_of(document))
+    text = printed_facts([Row(row) for page in document.text for row in page.splitlines()])
+    sources = [("tags", _tagged(document)), ("text", text), *(("QR", facts_of_code(code)) for code in codes[:1])]
+    items, facts = _without_original(sources)
+    if seal is not None:
+        items.append(_seal(seal))
+    missing = item("signature", (Refusal("OFD-ORIGINAL-MISSING"),), Light.UNKNOWN)
+    items = [item("file"), *(missing if one.name == "signature" else one for one in items), *_checksum(codes)]
+    return _report(Source.OFD, items, facts, seal.signer if seal else "")
+
+
+def _clashes(document: Document, invoice: IssuedInvoice) -> list[Refusal]:
+    """Every value named by a tag that a page shows otherwise than the original says."""
+    stated = facts_of(invoice)
+    return [
+        Refusal("VIEW-SHOWS-OTHER", field, {"field": field, "name": "OFD", "have": have[:80], "original": said[:80]})
+        for facts in _all_tagged(document)
+        for field, said, have in disagreements(stated, facts)
+    ]
+
+
+_TAGS = {
+    "InvoiceNo": "发票号码：{}",
+    "IssueDate": "开票日期：{}",
+    "TaxInclusiveTotalAmount": "（小写）{}",
+}
+
+
+def _tagged(document: Document) -> Facts:
+    return next(_all_tagged(document), Facts())
+
+
+def _all_tagged(document: Document) -> Iterable[Facts]:
+    """What the tags name, once for each time that they name it."""
+    values = document.values
+    for place in range(max((len(found) for found in values.values()), default=0)):
+        text = {name: found[place].strip() for name, found in values.items() if place < len(found) and found[place]}
+        facts = printed_facts([Row(label.format(text[name])) for name, label in _TAGS.items() if name in text])
+        sums = printed_facts([Row(f"合计 {text[name]}") for name in ("TaxExclusiveTotalAmount",) if name in text])
+        yield msgspec.structs.replace(
+            facts,
+            amount=sums.amount,
+            buyer_name=text.get("BuyerName", ""),
+            buyer_id=text.get("BuyerTaxID", ""),
+            seller_name=text.get("SellerName", ""),
+            seller_id=text.get("SellerTaxID", ""),
+        )
+
+
+PICTURES_MAX = 8  # of an OFD in which a QR is looked for
+
+
+def _symbols_of(document: Document) -> list[str]:
+    found: list[str] = []
+    pictures = [data for data in document.package.parts.values() if data.startswith(_PICTURES)]
+    for data in pictures[:PICTURES_MAX]:
+        try:
+            found += read_symbols(data)
+        except Refused:
+            continue
+    return found
+
+
+# ── pictures and symbols ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_picture(data: bytes, base_url: str) -> Report:
+    """A photo or picture: what its QR says. It proves nothing by itself, and the report says so."""
+    return check_symbols(read_symbols(data), base_url)
+
+
+def check_symbols(symbols: Sequence[str], base_url: str) -> Report:
+    """What the texts of symbols say."""
+    codes = _invoice_codes(symbols)
+    if not codes:
+        return _report(Source.PICTURE, [_other_symbol(symbols, base_url)], Facts(), "", _pickup(symbols, base_url))
+    facts = facts_of_code(codes[0])
+    several = _several([code.number for code in codes])
+    items = [
+        item("file", several, Light.WARN),
+        item("signature", (Refusal("VIEW-PICTURE-ONLY"),), Light.UNKNOWN),
+        *_checksum(codes),
+        _number(facts, number_faults(facts)),
+    ]
+    return _report(Source.PICTURE, items, facts)
+
+
+def _other_symbol(symbols: Sequence[str], base_url: str) -> Item:
+    """Which code it is, when it is not that of an invoice."""
+    if _pickup(symbols, base_url):
+        cause = "QR-PICKUP"
+    elif any(parse_title(text) for text in symbols):
+        cause = "QR-TITLE"
+    else:
+        cause = "QR-OTHER"
+    return item("file", (Refusal(cause),), Light.UNKNOWN)
+
+
+def _pickup(symbols: Iterable[str], base_url: str) -> str:
+    """The path of a code of this site among texts."""
+    host = urlsplit(base_url).netloc.lower()
+    for text in symbols:
+        try:
+            address = urlsplit(text)
+        except ValueError:
+            continue
+        if host and address.netloc.lower() == host and address.path[:3].lower() == "/s/":
+            return address.path
     return ""
 
 
-def _bare(text: str) -> str:
-    return re.sub(r"[\s¥￥]", "", text)
+def _invoice_codes(symbols: Iterable[str]) -> list[PrintedCode]:
+    return [code for text in symbols if (code := parse(text)) is not None]
+
+
+def _checksum(codes: Sequence[PrintedCode] | None) -> list[Item]:
+    """The QR item: no item without a QR; None when it is known to be what we draw. A mismatch is suspicious, not proof
+    (einvoice.md §2)."""
+    if codes is None:
+        return [item("qr")]
+    wrong = [code for code in codes if code.crc_holds is False]
+    without = [code for code in codes if code.crc_holds is None]
+    if wrong:
+        return [item("qr", (Refusal("QR-CHECKSUM"),), Light.WARN)]
+    if without:
+        return [item("qr", (Refusal("QR-CHECKSUM-NONE"),), Light.UNKNOWN)]
+    return [item("qr")] if codes else []
+
+
+def _several(*numbers: Sequence[str]) -> list[Refusal]:
+    """A word about a file that holds several invoices, of which the first is looked at."""
+    most = max((list(dict.fromkeys(found)) for found in numbers), key=len)
+    return [Refusal("FILE-SEVERAL", "", {"have": str(len(most)), "others": ", ".join(most[1:6])})] if most[1:] else []
+
+

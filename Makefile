@@ -28,7 +28,9 @@ bench: .venv/dev
 	$(BIN)/piaoma bench issue
 	$(BIN)/piaoma bench pdf
 	$(BIN)/piaoma bench pages
+	$(BIN)/piaoma bench documents
 	$(BIN)/piaoma bench search
+	$(BIN)/piaoma bench log
 
 lint: .venv/dev
 	$(BIN)/ruff check src tests

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -142,9 +141,7 @@ def test_an_interrupted_program_leaves_nobody(tmp_path: Path) -> None:
     """Ctrl-C at a terminal goes to all processes at once: the program ends its workers and itself."""
     program = tmp_path / "program.py"
     program.write_text(INTERRUPTED)
-    with subprocess.Popen(
-        [sys.executable, program], stdout=subprocess.PIPE, start_new_session=True
-    ) as running:
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, start_new_session=True) as running:
         assert running.stdout is not None
         worker = int(running.stdout.readline())
         time.sleep(0.3)

@@ -16,6 +16,7 @@ import piaoma.channels
 from piaoma.channels import SandboxAuthority
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
+from piaoma.desk.log import sequence_once
 from piaoma.desk.office import Office, make_private, open_office, shanghai_now
 from piaoma.invoice.draft import Draft
 from piaoma.invoice.parties import Seller, TaxpayerKind
@@ -43,7 +44,9 @@ def issue_file(file: Path, taxpayer: str, key: str, config_file: Path | None, *,
         async with open_office(config, work=False) as office:
             seller_id, seller = await _registered(office, taxpayer)
             wanted = msgspec.structs.replace(draft, seller=seller)
-            return await issue(office, seller_id, wanted, issue_key=f"cli:{key}"[:100])
+            outcome = await issue(office, seller_id, wanted, issue_key=f"cli:{key}"[:100])
+            await sequence_once(office)  # no server may be running that would do it
+            return outcome
 
     outcome = asyncio.run(run())
     if json:

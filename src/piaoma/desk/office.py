@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import piaoma.channels
@@ -19,12 +20,15 @@ from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
+from piaoma.documents.workers import Workers
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Outcome, Sealed, migrations, open_database
 from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
+from piaoma.trust.checkpoint import load_or_create_log_key
 
 from .config import Config
+from .log import keep_log
 from .pursue import pursue_for_ever
 from .views import view
 
@@ -58,7 +62,9 @@ class Office:
         self.seal_signer: SealSigner = open_seal(folder / "keys" / "sandbox", keyring, now())
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
+        self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
+        self.checkers = Workers(config.render_workers)  # apart from those that draw: a hostile file delays no invoice
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
@@ -116,7 +122,8 @@ def make_private(folder: Path) -> None:
 async def open_office(
     config: Config, *, now: Callable[[], datetime] = shanghai_now, work: bool = True
 ) -> AsyncIterator[Office]:
-    """Open everything, and close it in the end; ``work`` runs the outbox and asks after open outcomes.
+    """Open everything, and close it in the end; ``work`` runs the outbox and the log and asks after
+    open outcomes.
 
     Raises ``StoreLocked`` when another process holds the data folder, ``SchemaMismatch`` when the store belongs to
     another version.
@@ -136,6 +143,7 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(keep_log(office)),
                 ]
                 try:
                     if not work:
@@ -145,6 +153,7 @@ async def open_office(
                     await _stop(tasks)
         finally:
             await office.cabinet.close()
+            office.checkers.close()
             await ledger.close()
             await database.close()
     finally:

@@ -6,7 +6,8 @@ original inside and by what it shows; where there is no original, its sources ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,9 +17,11 @@ from piaoma.codes.title_qr import parse_title, read_symbols
 from piaoma.invoice.inspect import inspect
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
-from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.invoice.refusal import Refusal, Refused, refuse
 from piaoma.trust import Verdict, verify_original
+from piaoma.trust.checkpoint import LogPublicKey
 
+from .bundle import is_bundle, log_faults, unpack
 from .embedded import embedded_original
 from .facts import Facts, disagreements, facts_of, facts_of_code, figure_faults, id_faults, merged, number_faults
 from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, SealCheck, check_seal, read_ofd
@@ -27,49 +30,94 @@ from .report import Item, Light, Report, Source, item
 
 CHECK_SECONDS_MAX = 20  # of the processor, for one file; the largest legal invoice takes a third of it
 FILE_BYTES_MAX = 20 * 1024 * 1024
+PICTURES_MAX = 8  # of an OFD in which a QR is looked for
 
 PDF_MARK = b"%PDF"
 _MARK_BYTES = 1_024  # within which a PDF must begin
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
-_DOUBTS = ("OFD-TOO-LARGE", "PDF-TOO-LARGE", "PHOTO-TOO-LARGE", "ORIGINAL-TOO-LARGE", "PHOTO-NO-CODE", "FILE-KIND")
+_DOUBTS = ("OFD-TOO-LARGE", "PHOTO-TOO-LARGE", "ORIGINAL-TOO-LARGE", "PHOTO-NO-CODE")
+_LOG_DOUBTS = ("LOG-PENDING", "LOG-UNTRUSTED")
 _LIGHTS = {Verdict.VALID: Light.OK, Verdict.INVALID: Light.BAD, Verdict.UNKNOWN: Light.UNKNOWN}
 
 
-def check(data: bytes, roots: Sequence[bytes], base_url: str = "") -> Report:
-    """What is known of a file, judged against trusted roots (DER). ``base_url`` is where codes of this site point.
+class Trusted(msgspec.Struct, frozen=True):
+    """What files are judged against: roots (DER), published keys of logs, where codes of this site point."""
+
+    roots: tuple[bytes, ...] = ()
+    log_keys: tuple[str, ...] = ()
+    base_url: str = ""
+
+
+def check(data: bytes, trusted: Trusted) -> Report:
+    """What is known of a file.
 
     Takes what it takes: whoever calls bounds its time and memory, since any file may be hostile.
     """
     try:
         if len(data) > FILE_BYTES_MAX:
-            values = {"have": str(len(data)), "max": str(FILE_BYTES_MAX)}
-            raise Refused(Refusal("ORIGINAL-TOO-LARGE", "", values))
-        if data.startswith(OFD_MARK):
-            return _check_ofd(data, roots)
-        if PDF_MARK in data[:_MARK_BYTES] and not data.lstrip()[:1] == b"<":
-            return _check_pdf(data, roots)
+            raise refuse("ORIGINAL-TOO-LARGE", have=len(data), max=FILE_BYTES_MAX)
+        if data.startswith(OFD_MARK):  # both are zips
+            return _check_bundle(data, trusted) if is_bundle(data) else _check_ofd(data, trusted.roots)[0]
+        if PDF_MARK in data[:_MARK_BYTES] and data.lstrip()[:1] != b"<":
+            return _check_pdf(data, trusted.roots)[0]
         if data.startswith(_PICTURES):
-            return _check_picture(data, base_url)
+            return check_symbols(read_symbols(data), trusted.base_url)
         if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"<":
-            raise Refused(Refusal("FILE-KIND"))
-        items, invoice, signer = _judged(data, roots)
-        return _report(Source.XML, items, facts_of(invoice) if invoice else Facts(), signer)
+            raise refuse("FILE-KIND")
+        return _check_xml(data, trusted.roots)
     except Refused as refused:
         return unreadable(refused.refusals)
 
 
 def unreadable(reasons: Iterable[Refusal], source: Source = Source.NONE) -> Report:
-    """A file that could not be read: refused when it is broken or hostile, unknown when only a limit stood in the way."""
+    """A file that could not be read: bad when it is broken or hostile, unknown when only a limit stood in the way."""
     found = tuple(reasons)
     doubt = all(reason.cause in _DOUBTS or reason.cause.startswith("FILE-") for reason in found)
     return Report(source, (item("file", found, Light.UNKNOWN if doubt else Light.BAD),))
 
 
-def _report(source: Source, items: Iterable[Item], facts: Facts, signer: str = "", pickup: str = "") -> Report:
-    return Report(source, (), facts, signer, pickup).with_items(items)
+def _report(source: Source, items: Iterable[Item], facts: Facts, signer: str = "", original: bytes = b"") -> Report:
+    digest = hashlib.sha256(original).hexdigest() if original else ""
+    return Report(source, (), facts, signer, digest).with_items(items)
 
 
-# ── the original ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the original, alone and in a bundle ───────────────────────────────────────────────────────────────────────────────
+
+
+def _check_xml(data: bytes, roots: Sequence[bytes]) -> Report:
+    items, invoice, signer = _judged(data, roots)
+    return _report(Source.XML, items, facts_of(invoice) if invoice else Facts(), signer, data)
+
+
+def _check_bundle(data: bytes, trusted: Trusted) -> Report:
+    """The original in a bundle, whether the log has it, and its views, each of which must carry just this original."""
+    bundle = unpack(data)
+    report = _check_xml(bundle.original, trusted.roots)
+    keys = {key.name: key for key in map(LogPublicKey.of, trusted.log_keys)}
+    faults = log_faults(bundle, keys)
+    if report.facts.number and report.facts.number != bundle.number:
+        faults.append(Refusal("LOG-PROOF-INVALID", "", {"have": bundle.number}))
+    doubt = all(fault.cause in _LOG_DOUBTS for fault in faults)
+    items = [*report.items, item("log", faults, Light.UNKNOWN if doubt else Light.BAD, leaf=str(bundle.proof.leaf))]
+    for kind, shown in bundle.views.items():
+        try:
+            known, original = (_check_pdf if kind == "pdf" else _check_ofd)(shown, trusted.roots)
+            items += known.items
+        except Refused as refused:
+            items.append(item("file", refused.refusals))
+            original = None
+        if original != bundle.original:
+            items.append(item("view", (Refusal("BUNDLE-VIEW-OTHER", "", {"have": kind.upper()}),)))
+    return _report(Source.BUNDLE, _gravest(items), report.facts, report.signer, bundle.original)
+
+
+def _gravest(items: Iterable[Item]) -> list[Item]:
+    """One item of each name: the gravest of those that several parts of a file have."""
+    kept: dict[str, Item] = {}
+    for one in items:
+        if one.name not in kept or one.gravity > kept[one.name].gravity:
+            kept[one.name] = one
+    return list(kept.values())
 
 
 def _judged(original: bytes, roots: Sequence[bytes]) -> tuple[list[Item], IssuedInvoice | None, str]:
@@ -124,13 +172,14 @@ def _without_original(sources: Sequence[tuple[str, Facts]]) -> tuple[list[Item],
 # ── PDF ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_pdf(data: bytes, roots: Sequence[bytes]) -> Report:
-    """By the original inside, if any; and by what its pages show, unless it is byte for byte what we draw."""
+def _check_pdf(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | None]:
+    """(report, the original inside). Judged by that, if any, and by what its pages show, unless it is byte for byte
+    what we draw."""
     original = embedded_original(data)
     if original is not None and _drawn(original, "pdf") == data:
         items, invoice, signer = _judged(original, roots)
         items += [item("view"), *_checksum(None)]
-        return _report(Source.PDF, items, facts_of(invoice) if invoice else Facts(), signer)
+        return _report(Source.PDF, items, facts_of(invoice) if invoice else Facts(), signer, original), original
     from .pdf import Pdf  # a large library, for files of others only
 
     opened = Pdf(data)
@@ -141,11 +190,12 @@ def _check_pdf(data: bytes, roots: Sequence[bytes]) -> Report:
     if original is None:
         items, facts = _without_original(shown)
         several = _several(numbers_in(rows), [code.number for code in codes])
-        return _report(Source.PDF, [item("file", several, Light.WARN), *items, *_checksum(codes)], facts)
+        return _report(Source.PDF, [item("file", several, Light.WARN), *items, *_checksum(codes)], facts), None
     items, invoice, signer = _judged(original, roots)
     if invoice is None:
-        return _report(Source.PDF, items, Facts(), signer)
-    return _report(Source.PDF, [*items, _shown(invoice, shown), *_checksum(codes)], facts_of(invoice), signer)
+        return _report(Source.PDF, items, Facts(), signer), original
+    items += [_shown(invoice, shown), *_checksum(codes)]
+    return _report(Source.PDF, items, facts_of(invoice), signer, original), original
 
 
 def _shown(invoice: IssuedInvoice, sources: Iterable[tuple[str, Facts]]) -> Item:
@@ -175,12 +225,13 @@ def _drawn(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
 # ── OFD ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_ofd(data: bytes, roots: Sequence[bytes]) -> Report:
-    """An OFD is valid when its original is, and either its seal covers every part, or it is just what we draw."""
+def _check_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | None]:
+    """(report, the original inside). Valid when its original is, and either its seal covers every part, or it is just
+    what we draw."""
     document = read_ofd(data)
     if document.original is None:
         seal = check_seal(document, roots)
-        return _ofd_without_original(document, seal)
+        return _ofd_without_original(document, seal), None
     items, invoice, signer = _judged(document.original, roots)
     block = invoice.signature if invoice else None
     seal = check_seal(document, roots, block.key_info if block else ())
@@ -188,7 +239,7 @@ def _check_ofd(data: bytes, roots: Sequence[bytes]) -> Report:
         items.append(_seal(seal))
         signer = signer or seal.signer
     if invoice is None:
-        return _report(Source.OFD, items, Facts(), signer)
+        return _report(Source.OFD, items, Facts(), signer), document.original
     clashes = _clashes(document, invoice)
     ours = (document.creator, document.creator_version) == (CREATOR, OFD_VERSION)
     if clashes:
@@ -198,7 +249,7 @@ def _check_ofd(data: bytes, roots: Sequence[bytes]) -> Report:
         items.append(item("view", () if same else (Refusal("VIEW-DIFFERS"),), Light.UNKNOWN))
     else:
         items.append(item("view"))
-    return _report(Source.OFD, items, facts_of(invoice), signer)
+    return _report(Source.OFD, items, facts_of(invoice), signer, document.original), document.original
 
 
 def _seal(seal: SealCheck) -> Item:
@@ -239,7 +290,7 @@ def _tagged(document: Document) -> Facts:
     return next(_all_tagged(document), Facts())
 
 
-def _all_tagged(document: Document) -> Iterable[Facts]:
+def _all_tagged(document: Document) -> Iterator[Facts]:
     """What the tags name, once for each time that they name it."""
     values = document.values
     for place in range(max((len(found) for found in values.values()), default=0)):
@@ -256,9 +307,6 @@ def _all_tagged(document: Document) -> Iterable[Facts]:
         )
 
 
-PICTURES_MAX = 8  # of an OFD in which a QR is looked for
-
-
 def _symbols_of(document: Document) -> list[str]:
     found: list[str] = []
     pictures = [data for data in document.package.parts.values() if data.startswith(_PICTURES)]
@@ -273,16 +321,12 @@ def _symbols_of(document: Document) -> list[str]:
 # ── pictures and symbols ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_picture(data: bytes, base_url: str) -> Report:
-    """A photo or picture: what its QR says. It proves nothing by itself, and the report says so."""
-    return check_symbols(read_symbols(data), base_url)
-
-
 def check_symbols(symbols: Sequence[str], base_url: str) -> Report:
-    """What the texts of symbols say."""
+    """What the QR codes of a photo or picture say. It proves nothing by itself, and the report says so."""
     codes = _invoice_codes(symbols)
     if not codes:
-        return _report(Source.PICTURE, [_other_symbol(symbols, base_url)], Facts(), "", _pickup(symbols, base_url))
+        pickup = _pickup(symbols, base_url)
+        return Report(Source.PICTURE, (_other_symbol(symbols, pickup),), pickup=pickup)
     facts = facts_of_code(codes[0])
     several = _several([code.number for code in codes])
     items = [
@@ -294,9 +338,9 @@ def check_symbols(symbols: Sequence[str], base_url: str) -> Report:
     return _report(Source.PICTURE, items, facts)
 
 
-def _other_symbol(symbols: Sequence[str], base_url: str) -> Item:
+def _other_symbol(symbols: Sequence[str], pickup: str) -> Item:
     """Which code it is, when it is not that of an invoice."""
-    if _pickup(symbols, base_url):
+    if pickup:
         cause = "QR-PICKUP"
     elif any(parse_title(text) for text in symbols):
         cause = "QR-TITLE"
@@ -340,5 +384,3 @@ def _several(*numbers: Sequence[str]) -> list[Refusal]:
     """A word about a file that holds several invoices, of which the first is looked at."""
     most = max((list(dict.fromkeys(found)) for found in numbers), key=len)
     return [Refusal("FILE-SEVERAL", "", {"have": str(len(most)), "others": ", ".join(most[1:6])})] if most[1:] else []
-
-

@@ -43,7 +43,7 @@ class Source(StrEnum):
 # In the order in which they are told; without any of the second group a file cannot be called valid.
 ITEMS = ("file", "signature", "seal", "view", "qr", "number", "figures", "ids", "log", "record", "red", "seen", "title")
 DECISIVE = ("file", "signature", "seal", "view")
-_GRAVITY = (Light.BAD, Light.UNKNOWN, Light.WARN)
+_GRAVITY = (Light.OK, Light.WARN, Light.UNKNOWN, Light.BAD)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -53,6 +53,11 @@ class Item(msgspec.Struct, frozen=True):
     light: Light
     reasons: tuple[Refusal, ...] = ()
     values: Mapping[str, str] = {}
+
+    @property
+    def gravity(self) -> int:
+        """Larger is graver."""
+        return _GRAVITY.index(self.light)
 
     def label(self, language: Language = "zh") -> str:
         """What was looked at, in a word or two."""
@@ -78,7 +83,8 @@ class Report(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     facts: Facts = Facts()
     signer: str = ""
-    pickup: str = ""  # the address of a code of this site that a photo shows
+    digest: str = ""  # SHA-256 of the original inside, hex
+    pickup: str = ""  # the path of a code of this site that a photo shows
 
     @property
     def verdict(self) -> Verdict:
@@ -89,15 +95,16 @@ class Report(msgspec.Struct, frozen=True):
         if self.source is Source.TYPED:
             # Asked is whether there is such an invoice, and only a record can say so.
             return Verdict.VALID if lights.get("record") is Light.OK else Verdict.UNKNOWN
-        if any(item.light is Light.UNKNOWN and item.name in DECISIVE for item in self.items):
+        decisive = (*DECISIVE, "log") if self.source is Source.BUNDLE else DECISIVE
+        if any(item.light is Light.UNKNOWN and item.name in decisive for item in self.items):
             return Verdict.UNKNOWN
         return Verdict.VALID if "signature" in lights or "seal" in lights else Verdict.UNKNOWN
 
     @property
     def reasons(self) -> tuple[Refusal, ...]:
-        """Everything that is not in order, the gravest first."""
-        found = sorted((item for item in self.items if item.reasons), key=lambda item: _GRAVITY.index(item.light))
-        return tuple(reason for item in found for reason in item.reasons)
+        """Everything that is not as it should be or not known, the gravest first."""
+        found = sorted(self.items, key=lambda item: -item.gravity)
+        return tuple(reason for item in found if item.light in (Light.BAD, Light.UNKNOWN) for reason in item.reasons)
 
     def light(self, name: str) -> Light | None:
         """The light of an item; None when it was not looked at."""

@@ -1,7 +1,7 @@
 """Worker processes (工作进程): a function runs apart from the program, within memory and time that it cannot exceed.
 
-What draws and what reads files from outside runs here. A worker that dies, hangs or eats too much is ended and replaced;
-whoever asked is told, and nobody else notices.
+What draws and what reads files from outside runs here. A worker that dies, hangs or eats too much is ended and
+replaced; whoever asked is told, and nobody else notices.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 
 from .audit import Finding, Invariant, audit
 from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
@@ -26,9 +27,10 @@ from .submission import IssueRequest, IssueState, Missing, Outcome
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
-    "Missing", "NumberBlock", "Outcome", "Overloaded", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "earlier_outcome", "find_intent",
-    "keep_waiting", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "set_quota",
-    "settle_issued", "settle_refused", "settled", "write_block",
+    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState", "LogFault",
+    "Missing", "NumberBlock", "Outcome", "Overloaded", "Proof", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
+    "Transaction", "WriteConflict", "add_block", "audit", "consistency", "due_intents", "earlier_outcome",
+    "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations",
+    "milliseconds", "month_of", "numbers_left", "open_database", "sequence", "set_quota", "settle_issued",
+    "settle_refused", "settled", "write_block",
 ]  # fmt: skip

@@ -34,6 +34,7 @@ def eats(megabytes: int) -> str:
 SPINS = "sum(0 for _ in __import__('itertools').repeat(0))"  # for ever, and takes no memory
 RUNS_BACK = "__import__('re').fullmatch('(a+)+b', 'a' * 60)"  # one call into C that no Python code can interrupt
 HASHES = "len(__import__('hashlib').pbkdf2_hmac('sha256', b'', b'', 9_000_000))"  # some seconds, and comes to its end
+KILLS = "__import__('os').kill(__import__('os').getpid(), 9)"
 DIES = "__import__('os').kill(__import__('os').getpid(), 11)"
 RAISES = "int('as it is')"
 
@@ -87,11 +88,12 @@ def test_a_task_that_sleeps_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatc
     assert caught.value.reason == "time"
 
 
-def test_a_task_that_kills_two_workers_is_given_up(workers: Workers) -> None:
-    """And those after it have a new one."""
-    with pytest.raises(WorkerFailed) as caught:
-        workers.submit(5, eval, DIES).result()
-    assert caught.value.reason == "died"
+def test_a_task_that_kills_its_workers_is_given_up(workers: Workers) -> None:
+    """One that crashes by itself at once, one whose worker is killed twice; those after it have a new one."""
+    for task in (DIES, KILLS):
+        with pytest.raises(WorkerFailed) as caught:
+            workers.submit(5, eval, task).result()
+        assert caught.value.reason == "died"
     assert workers.submit(5, eval, eats(1)).result() > 0
 
 

@@ -21,7 +21,7 @@ from rich.progress import Progress
 from piaoma.desk.config import load_config
 from piaoma.desk.office import shanghai_now
 from piaoma.desk.verify import with_records
-from piaoma.documents.check import CHECK_SECONDS_MAX, FILE_BYTES_MAX, Trusted, check, unreadable
+from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX, CHECK_SECONDS_MAX, FILE_BYTES_MAX, Trusted, check, unreadable
 from piaoma.documents.receiving import Batch, Company, Result, offline_items, result_of, settled, title_item
 from piaoma.documents.report import Report
 from piaoma.documents.workers import Workers
@@ -65,14 +65,14 @@ async def _verify(files: Sequence[Path], wanted: Wanted) -> int:
     jobs = wanted.jobs or (1 if len(files) <= FILES_ALONE_MAX else os.cpu_count() or 1)
     counts = dict.fromkeys(Verdict, 0)
     with contextlib.ExitStack() as stack:
-        workers = Workers(jobs)
+        workers = Workers(jobs, CHECK_MEMORY_BYTES_MAX)
         stack.callback(workers.close)
         sheet = stack.enter_context(Sheet(wanted.sheet, wanted.language)) if wanted.sheet else None
         seen = stack.enter_context(SeenBook(wanted.seen)) if wanted.seen else None
         bar = stack.enter_context(Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()))
         task = bar.add_task("查验 verify", total=len(files))
         database = await _store_of(wanted.data) if wanted.data else None
-        batch = Batch()
+        batch = Batch() if len(files) > 1 else None
         try:
             async for file, report in checked(files, wanted.trusted, workers, jobs * WAITING_MAX):
                 told = await _judged(report, shown(file), batch, seen, database, wanted)
@@ -90,7 +90,7 @@ async def _verify(files: Sequence[Path], wanted: Wanted) -> int:
 
 
 async def _judged(
-    report: Report, file: str, batch: Batch, seen: SeenBook | None, database: Database | None, wanted: Wanted
+    report: Report, file: str, batch: Batch | None, seen: SeenBook | None, database: Database | None, wanted: Wanted
 ) -> Result:
     """A report with what is known here besides the file."""
     if database is not None:
@@ -98,7 +98,7 @@ async def _judged(
     elif report.facts.number:
         report = report.with_items(one for one in offline_items() if report.light(one.name) is None)
     if report.facts.number:
-        items = [batch.seen(report, file), seen.seen(report, file) if seen else None]
+        items = [batch.seen(report, file) if batch else None, seen.seen(report, file) if seen else None]
         items.append(title_item(report.facts, wanted.company) if wanted.company else None)
         report = report.with_items(one for one in items if one is not None)
     return result_of(file, report, wanted.language)

@@ -20,6 +20,7 @@ from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
+from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
@@ -64,7 +65,8 @@ class Office:
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
-        self.checkers = Workers(config.render_workers)  # apart from those that draw: a hostile file delays no invoice
+        # Apart from those that draw: a hostile file delays no invoice.
+        self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")

@@ -79,9 +79,10 @@ class Workers:
             try:
                 done, answer = worker.call(seconds, function, arguments)
             except WorkerFailed as failed:
+                ended = worker.process.exitcode
                 self._drop(worker)
-                # One that was killed from outside, or went idle just now, is no fault of the task.
-                if last or failed.reason != "died":
+                # One that was killed from outside, or went idle just now, is no fault of the task; a crash is.
+                if last or failed.reason != "died" or ended not in (0, -signal.SIGKILL):
                     raise
                 continue
             except BaseException:

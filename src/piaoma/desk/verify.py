@@ -129,7 +129,7 @@ def _judged(report: Report, record: Row, now: datetime) -> Item:
 
 def _masked(record: Row) -> Facts:
     """The parties as a stranger may see them."""
-    return Facts(buyer_name=mask_name(record["buyer_name"]), seller_name=record["name"])
+    return Facts(buyer_name=mask_name(record["buyer_name"]), seller_name=mask_name(record["name"]))
 
 
 def _day(text: str) -> date:

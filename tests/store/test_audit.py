@@ -66,6 +66,8 @@ BREAK_LOG = {
     "an original was replaced": "UPDATE invoices SET digest = '00' || substr(digest, 3)",
     "a root was replaced": "UPDATE log_checkpoints SET root = (SELECT salt FROM log_leaves WHERE leaf = 0)",
     "a note was replaced": "UPDATE log_checkpoints SET note = ''",
+    "a note was signed by nobody": """UPDATE log_checkpoints SET note = substr(note, 1, length(note) - 10) || 'AAAAAAAA'
+        || substr(note, length(note) - 1)""",
     "a checkpoint is from elsewhere": "UPDATE log_checkpoints SET size = size + 7 WHERE size = 2",
     "the last checkpoint is missing": "DELETE FROM log_checkpoints WHERE size = 3",
     "a tile is missing": "DELETE FROM log_tiles",
@@ -100,7 +102,9 @@ def test_an_invoice_that_waits_for_a_minute_is_found(config: Config) -> None:
         issued_ms = (await shop.office.database.read("SELECT issued_at_ms FROM invoices"))[0][0]
 
         async def broken(after_ms: int) -> list[str]:
-            findings = await audit(shop.office.database, lambda _: None, now_ms=issued_ms + after_ms)
+            findings = await audit(
+                shop.office.database, lambda _: None, shop.office.log_key.public.fault, now_ms=issued_ms + after_ms
+            )
             return [finding.name for finding in findings if finding.broken]
 
         assert await broken(59_000) == []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
-from piaoma.desk import scan
+from piaoma.desk import merchant, scan
 from piaoma.desk.config import Config
 from piaoma.desk.log import proof_of, sequence_once
 from piaoma.desk.office import open_office
 from piaoma.store import LogFault, consistency, latest_checkpoint, log
 from piaoma.trust import merkle
+from piaoma.trust.checkpoint import Checkpoint
 from tests.conftest import COMPANY, Shop, new_shop, with_shop
 from tests.store.test_writing import broken_invariants
 
@@ -201,5 +204,60 @@ def test_invoices_that_are_older_than_the_log_are_taken_in(config: Config) -> No
         for number in numbers:
             await assert_proven(shop, number)
         assert await broken_invariants(shop) == []
+
+    with_shop(config, story)
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_store_from_a_backup_does_not_fork_the_log(tmp_path: Path, remembered: bool) -> None:
+    """Two leaves, a backup, a third; put back, another third must not take its place. Without the memory it would."""
+    config, store = Config(data=str(tmp_path)), tmp_path / "piaoma.sqlite3"
+
+    async def begin(shop: Shop) -> int:
+        await issue(shop, 2)
+        assert await sequence_once(shop.office) == 2
+        return shop.id
+
+    async def add(shop: Shop) -> None:
+        await issue(shop)
+        assert await sequence_once(shop.office) == 1
+
+    async def add_after_restore(shop: Shop) -> None:
+        number = (await issue(shop))[0]
+        with pytest.raises(LogFault, match="had 3"):
+            await sequence_once(shop.office)
+        assert await proof_of(shop.office, shop.id, number) is None
+        assert await shop.office.database.read("SELECT number FROM log_pending") != []
+
+    def with_the_shop(story: Callable[[Shop], Awaitable[None]]) -> None:
+        async def tell() -> None:
+            async with open_office(config, work=False) as office:
+                await story(Shop(office, await merchant.merchant(office, shop_id)))
+
+        asyncio.run(tell())
+
+    shop_id = with_shop(config, begin)
+    backup = store.read_bytes()
+    with_the_shop(add)
+    store.write_bytes(backup)
+    if remembered:
+        with_the_shop(add_after_restore)
+    else:
+        (tmp_path / "keys" / "log.last").unlink()
+        with_the_shop(add)
+
+
+def test_a_log_that_was_made_anew_is_not_gone_on_with(config: Config) -> None:
+    """As long as what this machine saw, but other leaves: the memory's root does not fit."""
+
+    async def story(shop: Shop) -> None:
+        await issue(shop, 3)
+        await sequence_once(shop.office)
+        seen = shop.office.log_key.public.opened(shop.office.log_memory.read_text())
+        other = shop.office.log_key.signed(Checkpoint(seen.origin, 2, bytes(32)))
+        shop.office.log_memory.write_text(other)
+        shop.office.log_compared = False
+        with pytest.raises(LogFault, match="not the one of 2 leaves"):
+            await sequence_once(shop.office)
 
     with_shop(config, story)

@@ -28,7 +28,7 @@ from piaoma.documents.workers import Workers
 from piaoma.invoice.refusal import Language, Refusal
 from piaoma.store import Database, open_database
 from piaoma.trust import Verdict
-from piaoma.trust.checkpoint import LogPublicKey
+from piaoma.trust.checkpoint import LogPublicKey, log_keys_in
 
 from .verify_seen import SeenBook
 from .verify_shown import DETAILS_MAX, Sheet, show_details, show_row, show_summary
@@ -199,6 +199,7 @@ def roots_of(root: Path | None) -> tuple[bytes, ...]:
 
 def log_keys_of(log_key: Path | None) -> dict[str, LogPublicKey]:
     """The trusted logs by name: a named key, or those in the data folder: this installation's own and the demo's."""
-    paths = [log_key] if log_key else sorted((load_config()[0].data_folder / "keys").glob("*.pub"))
-    keys = [LogPublicKey.of(path.read_text(encoding="utf-8")) for path in paths]
-    return {key.name: key for key in keys}
+    if log_key is None:
+        return log_keys_in(load_config()[0].data_folder / "keys")
+    key = LogPublicKey.of(log_key.read_text(encoding="utf-8"))
+    return {key.name: key}

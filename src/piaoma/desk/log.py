@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from piaoma.documents.bundle import BUNDLE_VIEWS, Bundle, pack, proof_of_bundle
-from piaoma.store import LogFault, Proof, WriteConflict, inclusion, milliseconds, sequence
+from piaoma.store import (
+    LogFault,
+    Proof,
+    WriteConflict,
+    consistency,
+    inclusion,
+    latest_checkpoint,
+    milliseconds,
+    sequence,
+)  # fmt: skip
 from piaoma.store.log import SEQUENCE_MAX
+from piaoma.trust.certificates import write_whole
+from piaoma.trust.checkpoint import Checkpoint, NoteFault
+from piaoma.trust.merkle import EMPTY_ROOT, is_consistent
 
 if TYPE_CHECKING:
     from .office import Office
@@ -38,8 +50,44 @@ async def keep_log(office: Office) -> None:
 
 
 async def sequence_once(office: Office) -> int:
-    """One turn; how many leaves got their places."""
-    return await sequence(office.database, office.log_key, milliseconds(office.now()))
+    """One turn; how many leaves got their places. Raises ``LogFault`` as ``store.sequence``, and when the log does
+    not go on from what this machine has seen of it."""
+    await _compare_with_memory(office)
+    added = await sequence(office.database, office.log_key, milliseconds(office.now()))
+    if added:
+        await _remember(office)
+    return added
+
+
+async def _remember(office: Office) -> None:
+    """Keep the last checkpoint outside the store: a store put back from a backup cannot take it along."""
+    note = await latest_checkpoint(office.database)
+    assert note is not None, "a turn that added leaves has signed"
+    await asyncio.to_thread(write_whole, office.log_memory, note.encode())
+
+
+async def _compare_with_memory(office: Office) -> None:
+    """Once, before the first turn of a process: the log must contain the log that this machine saw last. Otherwise
+    holders have proofs of leaves that are gone, and signing other leaves in their places would make two logs."""
+    if office.log_compared:
+        return
+    if office.log_memory.exists():
+        seen = _opened(office, office.log_memory.read_text(encoding="utf-8"))
+        note = await latest_checkpoint(office.database)
+        now = _opened(office, note) if note else Checkpoint(seen.origin, 0, EMPTY_ROOT)
+        if now.size < seen.size:
+            raise LogFault(f"the log has {now.size} leaves and had {seen.size}: was a backup put back?")
+        proof = await consistency(office.database, seen.size, now.size)
+        if not is_consistent(seen.size, seen.root, now.size, now.root, proof):
+            raise LogFault(f"the log is not the one of {seen.size} leaves that this machine saw")
+    office.log_compared = True
+
+
+def _opened(office: Office, note: str) -> Checkpoint:
+    try:
+        return office.log_key.public.opened(note)
+    except NoteFault as fault:
+        raise LogFault(f"a checkpoint of this log is none: {fault}") from None
 
 
 async def proof_of(office: Office, merchant_id: int, number: str) -> Proof | None:

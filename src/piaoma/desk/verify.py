@@ -36,7 +36,7 @@ class File(msgspec.Struct, frozen=True):
 
 async def verify_files(office: Office, files: Sequence[File], reader: Merchant | None = None) -> list[Report]:
     """A report on each file. ``reader`` is who received them, when known: duplicates and the title are told then."""
-    trusted = Trusted(office.roots, (office.log_key.public.line(),), office.config.base_url)
+    trusted = Trusted(office.roots, tuple(key.line() for key in office.log_keys.values()), office.config.base_url)
     waiting = [
         asyncio.wrap_future(office.checkers.submit(CHECK_SECONDS_MAX, check, file.data, trusted)) for file in files
     ]

@@ -25,6 +25,7 @@ CHUNK = 500
 LOGGED_WITHIN_MS = 60_000  # an invoice older than this is in the log
 
 VerifyOriginal = Callable[[bytes], str | None]  # what is wrong with the signature, or None
+VerifyNote = Callable[[str], str | None]  # the same for a checkpoint
 
 
 class Invariant(msgspec.Struct, frozen=True):
@@ -178,18 +179,21 @@ WHERE (merchant_id, number) > ($1, $2) ORDER BY merchant_id, number LIMIT $3
 async def audit(
     database: Database,
     verify: VerifyOriginal,
+    verify_note: VerifyNote,
     progress: Callable[[int], None] = lambda _: None,
     *,
     now_ms: int | None = None,
 ) -> list[Finding]:
     """Check every invariant; one finding for each, broken or not, in order.
 
-    ``verify`` judges the signature of an original. ``progress`` is told how many originals were read since it was
-    last told. ``now_ms`` is the clock's by default. It reads committed rows only and may run beside a working server.
+    ``verify`` judges the signature of an original, ``verify_note`` that of a checkpoint of the log. ``progress`` is
+    told how many originals were read since it was last told. ``now_ms`` is the clock's by default. It reads committed
+    rows only and may run beside a working server.
     """
     findings = [await _by_statements(database, invariant) for invariant in INVARIANTS]
     findings += await _by_originals(database, verify, progress)
-    findings.append(await _by_log(database, time.time_ns() // 1_000_000 if now_ms is None else now_ms))
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    findings.append(await _by_log(database, verify_note, now_ms))
     return sorted(findings, key=lambda finding: int(finding.name[1:]))
 
 
@@ -227,7 +231,7 @@ WHERE i.issued_at_ms < $1
 """
 
 
-async def _by_log(database: Database, now_ms: int) -> Finding:
+async def _by_log(database: Database, verify_note: VerifyNote, now_ms: int) -> Finding:
     """The tree is built again from the originals' digests and salts, leaf by leaf, by the definition of RFC 6962 and
     without its tiles; every root that was ever signed must be met on the way, so all of them are consistent."""
     by_rows = await _by_statements(database, I8)
@@ -236,6 +240,8 @@ async def _by_log(database: Database, now_ms: int) -> Finding:
     signed = {
         row[0]: (bytes(row[1]), row[2]) for row in await database.read("SELECT size, root, note FROM log_checkpoints")
     }
+    noted = ((size, verify_note(note)) for size, (_, note) in signed.items())
+    faults += [f"the checkpoint of {size} leaves: {fault}" for size, fault in noted if fault]
     peaks: list[bytes] = []  # roots of the whole subtrees so far, largest first: one for each bit of the size
     size, last = 0, -1
     faults += _checkpoint_faults(0, peaks, signed.pop(0, None))

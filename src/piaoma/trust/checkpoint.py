@@ -7,7 +7,6 @@ signs originals has Ed25519 too, but no Python door to it, so its functions are 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -85,7 +84,7 @@ class LogPublicKey(msgspec.Struct, frozen=True):
             raise NoteFault("a checkpoint of another log")
         try:
             checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and so is what is not ASCII
             raise NoteFault("not a checkpoint") from None
         if len(checkpoint.root) != hashlib.sha256().digest_size or base64.b64encode(checkpoint.root).decode() != root:
             raise NoteFault("not a checkpoint")
@@ -93,13 +92,21 @@ class LogPublicKey(msgspec.Struct, frozen=True):
             start = f"— {self.name} "
             try:
                 signature = base64.b64decode(line.removeprefix(start), validate=True) if line.startswith(start) else b""
-            except binascii.Error:
+            except ValueError:
                 raise NoteFault("a signature cannot be read") from None
             if signature[:_ID_BYTES] == self.id:
                 if _verifies(self.public, signature[_ID_BYTES:], f"{text}\n".encode()):
                     return checkpoint
                 raise NoteFault("the log's signature does not hold")
         raise NoteFault("the log has not signed this")
+
+    def fault(self, note: str) -> str | None:
+        """Why this key did not sign a note as a checkpoint; None when it did."""
+        try:
+            self.opened(note)
+        except NoteFault as fault:
+            return str(fault)
+        return None
 
 
 class LogKey:
@@ -150,6 +157,24 @@ def load_or_create_log_key(path: Path, name: str) -> LogKey:
     if not public.exists():
         public.write_text(f"{key.public.line()}\n")
     return key
+
+
+def log_keys_in(folder: Path) -> dict[str, LogPublicKey]:
+    """The logs whose keys (``*.pub``) stand in a folder, by name: an installation's own and those that it ended."""
+    keys = (LogPublicKey.of(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.pub")))
+    return {key.name: key for key in keys}
+
+
+def end_log_key(path: Path, epoch: int) -> LogKey:
+    """End the log of a key (docs/log.md) and begin another under another name; the new key.
+
+    The old private half is gone; ``log-ended-EPOCH.pub`` still verifies what it signed.
+    """
+    key = load_or_create_log_key(path, "")
+    path.unlink()
+    path.with_suffix(".last").unlink(missing_ok=True)
+    path.with_suffix(".pub").rename(path.with_name(f"log-ended-{epoch}.pub"))
+    return load_or_create_log_key(path, f"{re.sub(r'-[0-9]+$', '', key.public.name)}-{epoch}")
 
 
 def _public_of(seed: bytes) -> bytes:

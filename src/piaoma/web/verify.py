@@ -134,20 +134,20 @@ def _text(form: FormData, name: str) -> str:
 def _typed(typed: dict[str, str]) -> Facts:
     """What was typed, as facts.
 
-    Raises ``Refused`` FILE-NONE when nothing was; INSPECT-NUMBER-FORM, TYPED-DATE, TYPED-AMOUNT, all at once.
+    Raises ``Refused`` FILE-NONE when nothing was; TYPED-NUMBER, TYPED-DATE, TYPED-AMOUNT, all at once.
     """
     if not any(typed.values()):
         raise refuse("FILE-NONE", "photo")
     refusals = []
     number = "".join(typed["number"].split())
     if not (number.isascii() and number.isdigit() and len(number) == 20):
-        refusals.append(Refusal("INSPECT-NUMBER-FORM", "number", {"have": number[:40]}))
+        refusals.append(Refusal("TYPED-NUMBER", "number", {"have": str(len(number))}))
     issued_on = _date(typed["date"])
     if issued_on is None:
-        refusals.append(Refusal("TYPED-DATE", "date", {"have": typed["date"]}))
+        refusals.append(Refusal("TYPED-DATE", "date"))
     total = _amount(typed["amount"])
     if total is None:
-        refusals.append(Refusal("TYPED-AMOUNT", "amount", {"have": typed["amount"]}))
+        refusals.append(Refusal("TYPED-AMOUNT", "amount"))
     if refusals:
         raise Refused(*refusals)
     return Facts(number=number, issued_on=issued_on, total=total)

@@ -176,18 +176,19 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``,
+    ``log``, ``verify``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search or log.
+        issue, documents, pdf, pages, search, log or verify.
     seconds
         How long each measurement runs.
     clients
         Concurrent clients of ``issue``.
     scale
-        Invoices to fill the store with beforehand.
+        Invoices to fill the store with beforehand; files of each kind for ``verify``.
     database
         A PostgreSQL address; SQLite in a temporary folder by default.
     """

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from piaoma.documents.receiving import Result
-from piaoma.documents.report import ITEMS, Light, words
+from piaoma.documents.report import DECISIVE, ITEMS, Light, words
 from piaoma.invoice.refusal import Language
 from piaoma.trust import Verdict
 
@@ -65,8 +65,9 @@ def show_details(result: Result, language: Language) -> None:
 def show_row(result: Result, language: Language) -> None:
     """A file in a line."""
     verdict = VERDICTS[result.verdict]
-    wrong = [item for item in result.items if item.light in (Light.BAD, Light.WARN)]
-    told = wrong or ([item for item in result.items if item.light is Light.UNKNOWN] if verdict[2] == "unknown" else [])
+    doubts = [item for item in result.items if item.light is Light.UNKNOWN and item.name in DECISIVE]
+    told = [item for item in result.items if item.light is Light.BAD] or doubts
+    told += [item for item in result.items if item.light is Light.WARN]
     why = "；".join(f"{item.label} {item.said}" for item in told)
     head = (_word(verdict, language), verdict[3])
     console().print(Text.assemble(head, f"  {result.file}  {result.number}  {result.total}  {why}"), soft_wrap=True)

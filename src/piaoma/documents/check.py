@@ -37,6 +37,7 @@ PDF_MARK = b"%PDF"
 _MARK_BYTES = 1_024  # within which a PDF must begin
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 _DOUBTS = ("OFD-TOO-LARGE", "PHOTO-TOO-LARGE", "ORIGINAL-TOO-LARGE", "PHOTO-NO-CODE")
+_NUMBER_CAUSES = ("INSPECT-NUMBER-FORM", "INSPECT-NUMBER-PROVINCE", "INSPECT-NUMBER-YEAR")
 _LOG_DOUBTS = ("LOG-PENDING", "LOG-UNTRUSTED")
 _LIGHTS = {Verdict.VALID: Light.OK, Verdict.INVALID: Light.BAD, Verdict.UNKNOWN: Light.UNKNOWN}
 
@@ -130,7 +131,7 @@ def _judged(original: bytes, roots: Sequence[bytes]) -> tuple[list[Item], Issued
         return [item("file", signature.reasons or refused.refusals)], None, signature.signer
     faults = inspect(invoice)
     about_ids = [fault for fault in faults if fault.cause == "INSPECT-ID"]
-    about_number = [fault for fault in faults if fault.cause.startswith("INSPECT-NUMBER")]
+    about_number = [fault for fault in faults if fault.cause in _NUMBER_CAUSES]
     rest = [fault for fault in faults if fault not in about_ids and fault not in about_number]
     items = [
         item("file"),

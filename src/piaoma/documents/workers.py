@@ -40,6 +40,7 @@ class Workers:
     """``count`` processes at most, each with one task at a time; started when needed, ended when idle."""
 
     def __init__(self, count: int, memory_bytes: int = MEMORY_BYTES_MAX, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.count = count
         self._memory_bytes = memory_bytes
         self._idle_seconds = idle_seconds
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")  # each waits for one process

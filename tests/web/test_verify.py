@@ -10,6 +10,7 @@ import pytest
 
 from piaoma.desk import log
 from piaoma.desk.config import Config
+from piaoma.desk.verify import REQUESTS_MAX
 from piaoma.web import verify
 from piaoma.web.verify import FILES_MAX
 from tests.conftest import COMPANY, Shop, new_shop
@@ -231,6 +232,23 @@ def test_too_many_files_too_large_and_too_often_are_refused(config: Config, monk
             await client.post("/verify", data={"number": "1"})
         often = await client.post("/verify", files=[("files", ("a.xml", b"<a/>"))])
         assert often.status_code == 429 and "REQUEST-TOO-MANY" in often.text and int(often.headers["retry-after"]) > 0
+
+    browse(config, story)
+
+
+def test_a_file_beyond_its_limits_counts_as_many_and_a_crowd_is_sent_away(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both with a cause and the seconds to wait."""
+    monkeypatch.setattr("piaoma.desk.verify.CHECK_SECONDS_MAX", 1)
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        assert "FILE-LIMIT" in await asked(client, ("a.pdf", HOSTILE["pdf: a bomb as content"]()))
+        buckets = client._transport.app.state.buckets[verify._checks]  # type: ignore[attr-defined]
+        assert min(left for left, _ in buckets.values()) < verify._checks._burst - verify.LIMIT_COSTS + 1
+        shop.office.checking = REQUESTS_MAX
+        busy = await client.post("/api/v1/verify", content=b"<a/>")
+        assert (busy.status_code, busy.json()["cause"]) == (503, "VERIFY-BUSY") and busy.headers["retry-after"]
 
     browse(config, story)
 

@@ -81,6 +81,7 @@ class Office:
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         # Apart from those that draw: a hostile file delays no invoice.
         self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)
+        self.checking = 0  # requests whose files are checked just now
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")

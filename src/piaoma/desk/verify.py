@@ -15,7 +15,7 @@ from piaoma.documents.receiving import Batch, Company, key_of, offline_items, se
 from piaoma.documents.report import Item, Light, Report, Source, item
 from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.money import from_fen
-from piaoma.invoice.refusal import Refusal
+from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.invoice.taxpayer_id import mask_name
 from piaoma.store import Database, Row, Transaction, milliseconds, write_block
 from piaoma.trust import Verdict
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .merchant import Merchant
     from .office import Office
 
+REQUESTS_MAX = 50  # whose files are checked or wait for it, in a process
+BUSY_SECONDS = 10  # after which who was sent away may come again
 PREFIX_DIGITS = 5  # of a number; the rest is its place in a block
 
 
@@ -35,18 +37,36 @@ class File(msgspec.Struct, frozen=True):
 
 
 async def verify_files(office: Office, files: Sequence[File], reader: Merchant | None = None) -> list[Report]:
-    """A report on each file. ``reader`` is who received them, when known: duplicates and the title are told then."""
-    trusted = Trusted(office.roots, tuple(key.line() for key in office.log_keys.values()), office.config.base_url)
-    waiting = [
-        asyncio.wrap_future(office.checkers.submit(CHECK_SECONDS_MAX, check, file.data, trusted)) for file in files
-    ]
-    await asyncio.wait(waiting)
-    reports = [settled(future.result) for future in waiting]
-    batch, told = Batch(), []
-    for file, report in zip(files, reports, strict=True):
-        twice = batch.seen(report, file.name) if len(files) > 1 else None
-        told.append(await _received(office, await with_records(office.database, office.now(), report), reader, twice))
-    return told
+    """A report on each file. ``reader`` is who received them, when known: duplicates and the title are told then.
+
+    Files of one request are read one after the other, so that a large batch does not make others wait for all of it.
+    Raises ``Refused`` VERIFY-BUSY when too many wait.
+    """
+    if office.checking >= REQUESTS_MAX:
+        raise refuse("VERIFY-BUSY", seconds=BUSY_SECONDS)
+    office.checking += 1
+    try:
+        batch, told = Batch(), []
+        for file in files:
+            report = await _checked(office, file)
+            twice = batch.seen(report, file.name) if len(files) > 1 else None
+            known = await with_records(office.database, office.now(), report)
+            told.append(await _received(office, known, reader, twice))
+        return told
+    finally:
+        office.checking -= 1
+
+
+async def _checked(office: Office, file: File) -> Report:
+    """What a file says by itself."""
+    keys = tuple(key.line() for key in office.log_keys.values())
+    trusted = Trusted(office.roots, keys, office.config.base_url)
+    waited = asyncio.ensure_future(office.checkers.run(CHECK_SECONDS_MAX, check, file.data, trusted))
+    try:
+        await asyncio.wait((waited,))
+    finally:
+        waited.cancel()  # whoever asked may have gone
+    return settled(waited.result)
 
 
 async def verify_typed(office: Office, facts: Facts, reader: Merchant | None = None) -> Report:

@@ -6,6 +6,7 @@ Nothing of a file is kept. Whoever is logged in is told as a receiver: seen befo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from .page import language_of, office_of, render
 from .throttle import Throttle
 
 FILES_MAX = 20
+LIMIT_COSTS = 10  # files that one counts for which went beyond a limit
 FIELDS_MAX = 60  # of a form, files among them
 NAME_MAX = 200  # characters of a file's name that are kept
 TYPED_MAX = 40  # characters of a typed field
@@ -86,8 +88,18 @@ async def _results(request: Request, files: list[File], reader: Merchant | None)
     for _ in files:
         _checks.spend(request)
     reports = await verify_files(office_of(request), files, reader)
+    for report in reports:
+        if any(reason.cause == "FILE-LIMIT" for reason in report.reasons):
+            _charge(request)
     language = language_of(request)
     return [result_of(file.name, report, language) for file, report in zip(files, reports, strict=True)]
+
+
+def _charge(request: Request) -> None:
+    """A file that took all the time there is counts as many; who has no more left pays with what follows."""
+    with suppress(Refused):
+        for _ in range(LIMIT_COSTS):
+            _checks.spend(request)
 
 
 def _page(

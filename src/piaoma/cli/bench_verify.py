@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 from piaoma.desk.config import Config
+from piaoma.desk.keys import open_keys
 from piaoma.desk.office import shanghai_now
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX, Trusted
 from piaoma.documents.workers import Workers
-from piaoma.trust import open_or_create, open_seal, sign_value
+from piaoma.trust import sign_value
 
 from .bench_documents import some_originals
 from .verify import WAITING_MAX, checked
@@ -28,9 +29,8 @@ def bench_verify(config: Config, files: int) -> None:
 
     count = files or FILES_DEFAULT
     originals = asyncio.run(some_originals(config, DIFFERENT_MAX))
-    folder, now = config.data_folder / "keys" / "sandbox", shanghai_now()
-    keyring = open_or_create(folder, now)
-    seal = open_seal(folder, keyring, now)
+    now, keys = shanghai_now(), open_keys(config, shanghai_now)
+    seal, trusted = keys.signing().seal_signer, Trusted((keys.root,))
 
     def sealed(original: bytes) -> bytes:
         listed = ofd.to_be_sealed(original, now)
@@ -51,9 +51,9 @@ def bench_verify(config: Config, files: int) -> None:
         with tempfile.TemporaryDirectory(prefix="piaoma-bench-") as place:
             for kind, made in kinds.items():
                 paths = _written(Path(place), kind, made, count)
-                asyncio.run(_all(paths[: jobs * 4], Trusted((keyring.root,)), workers))  # warm
+                asyncio.run(_all(paths[: jobs * 4], trusted, workers))  # warm
                 begun = time.perf_counter()
-                asyncio.run(_all(paths, Trusted((keyring.root,)), workers))
+                asyncio.run(_all(paths, trusted, workers))
                 rates[kind] = count / (time.perf_counter() - begun)
                 print(f"{kind:14}{rates[kind]:8.0f} files/s")
     finally:

@@ -18,15 +18,16 @@ from piaoma.documents.check import Trusted, check, unreadable
 from piaoma.documents.facts import Facts, disagreements, merged
 from piaoma.documents.ofd import write
 from piaoma.documents.ofd.packing import pack
+from piaoma.documents.ofd.signs import SIGNATURE, SIGNED_VALUE, signature_xml
 from piaoma.documents.printed_text import Row, printed_facts
 from piaoma.documents.render import render
 from piaoma.documents.report import ITEMS, Light, Report, Source, item, platform_fields, words
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, causes
-from piaoma.trust import Verdict
+from piaoma.trust import Verdict, sign_value
 from tests.documents.foreign import FACTS, foreign_pdf, qr_text, with_attachment
 from tests.documents.test_ofd import original_of, parts_of, ring, sealed
-from tests.invoice.test_original import example
+from tests.invoice.test_original import AT, example
 
 
 def checked(data: bytes, base_url: str = "http://shop.test") -> Report:
@@ -291,3 +292,23 @@ def test_a_limit_is_a_doubt_and_damage_is_a_fault() -> None:
     assert unreadable((Refusal("FILE-LIMIT", "", {"have": "time"}),)).verdict is Verdict.UNKNOWN
     assert unreadable((Refusal("OFD-TOO-LARGE", "", {"have": "1", "max": "1"}),)).verdict is Verdict.UNKNOWN
     assert unreadable((Refusal("PDF-UNREADABLE", "", {"have": "x"}),)).verdict is Verdict.INVALID
+
+
+def sealed_by_hand(parts: dict[str, bytes]) -> bytes:
+    """The parts with a new seal of the sandbox over all of them."""
+    rest = {name: data for name, data in parts.items() if name not in (SIGNATURE, SIGNED_VALUE)}
+    listed = signature_xml(rest, 1, (90, 8, 30, 20), AT)
+    return pack(rest | {SIGNATURE: listed, SIGNED_VALUE: sign_value(listed, f"/{SIGNATURE}", ring()[1], AT)})
+
+
+def test_a_sealed_ofd_of_another_program_is_valid_under_its_seal() -> None:
+    """Its seal covers every part, so its page need not be what we draw; a tag that says another number refuses it."""
+    _, package = sealed(example())
+    for shown, verdict in ((example().number, Verdict.VALID), ("269900000000000009", Verdict.INVALID)):
+        parts = parts_of(package)
+        parts["OFD.xml"] = parts["OFD.xml"].replace(b"<ofd:Creator>", b"<ofd:Creator>Another ")
+        assert b"Another " in parts["OFD.xml"]
+        page = "Doc_0/Pages/Page_0/Content.xml"
+        parts[page] = parts[page].replace(example().number.encode(), shown.encode())
+        report = checked(sealed_by_hand(parts))
+        assert (report.verdict, report.light("seal")) == (verdict, Light.OK), report.reasons

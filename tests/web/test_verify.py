@@ -190,6 +190,7 @@ def test_a_code_of_this_site_is_opened_instead(config: Config) -> None:
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         code = await shop.code()
+        assert 'href="/verify"' in (await client.get("/")).text
         page = await asked(client, ("a.png", picture_of(f"http://shop.test/S/{code.token}")))
         assert "QR-PICKUP" in page and f'href="/S/{code.token}"' in page
 

@@ -23,7 +23,7 @@ from piaoma.trust.checkpoint import LogPublicKey
 
 from .bundle import is_bundle, log_faults, unpack
 from .embedded import embedded_original
-from .facts import Facts, disagreements, facts_of, facts_of_code, figure_faults, id_faults, merged, number_faults
+from .facts import Facts, bare, disagreements, facts_of, facts_of_code, figure_faults, id_faults, merged, number_faults
 from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, SealCheck, check_seal, read_ofd
 from .printed_text import Row, numbers_in, printed_facts
 from .report import Item, Light, Report, Source, item
@@ -252,7 +252,7 @@ def _check_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | Non
         same = _drawn(document.original, "ofd", seal.signed_value if seal else b"") == data
         items.append(item("view", () if same else (Refusal("VIEW-DIFFERS"),), Light.UNKNOWN))
     else:
-        items.append(item("view"))
+        items.append(item("view", form="sealed"))
     return _report(Source.OFD, items, facts_of(invoice), signer, document.original), document.original
 
 
@@ -283,11 +283,7 @@ def _clashes(document: Document, invoice: IssuedInvoice) -> list[Refusal]:
     ]
 
 
-_TAGS = {
-    "InvoiceNo": "发票号码：{}",
-    "IssueDate": "开票日期：{}",
-    "TaxInclusiveTotalAmount": "（小写）{}",
-}
+_TAGS = {"IssueDate": "开票日期：{}", "TaxInclusiveTotalAmount": "（小写）{}"}
 
 
 def _tagged(document: Document) -> Facts:
@@ -303,6 +299,7 @@ def _all_tagged(document: Document) -> Iterator[Facts]:
         sums = printed_facts([Row(f"合计 {text[name]}") for name in ("TaxExclusiveTotalAmount",) if name in text])
         yield msgspec.structs.replace(
             facts,
+            number=bare(text.get("InvoiceNo", "")),  # as it stands, whatever it is
             amount=sums.amount,
             buyer_name=text.get("BuyerName", ""),
             buyer_id=text.get("BuyerTaxID", ""),

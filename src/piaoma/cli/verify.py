@@ -59,6 +59,9 @@ def verify_files(paths: Sequence[Path], wanted: Wanted) -> int:
         return asyncio.run(_verify(files, wanted))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # who read the table has seen enough; nothing more can be written at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 async def _verify(files: Sequence[Path], wanted: Wanted) -> int:

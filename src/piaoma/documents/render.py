@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import noto_cjk_sans_otc
 import pylopdf_fonts_zh_cn
-import segno
 
-from piaoma.codes.printed import invoice_text
-from piaoma.codes.symbol import Symbol
+from piaoma.codes.printed_symbol import invoice_symbol
 from piaoma.invoice import printable
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
@@ -30,7 +28,6 @@ from piaoma.invoice.refusal import refuse
 
 from . import ofd
 from .layout import COLUMNS, Cell, Page, Row, pages_of
-from .ofd.writer import QR_MASK
 from .ticket import SIZES, Ticket, ticket_of
 
 if TYPE_CHECKING:
@@ -39,7 +36,7 @@ if TYPE_CHECKING:
 VIEW_VERSION = "v3"
 TEMPLATE = "invoice.typ"
 MEMORY_BYTES_MAX = 1_500 * 1024 * 1024  # of a worker
-PNG_PPI = 200
+PNG_PPI = 112  # 926 pixels wide: a chat shows it as it is, and characters of 9 pt are 14 pixels high
 PNG_PAGES_MAX = 10  # of one picture: the first nine and the last of a longer invoice
 PNG_GAP_PIXELS = 16  # grey between two pages
 
@@ -74,9 +71,9 @@ def _compiler() -> typst.Compiler:
     """One compiler for a process: making it reads the fonts, which costs tens of milliseconds."""
     import typst
 
-    folders = sorted({str(Path(file).parent) for file, _ in font_files()})
-    root = str(Path(__file__).parent)
-    return typst.Compiler(root=root, font_paths=folders, ignore_system_fonts=True)
+    root = Path(__file__).parent
+    folders = sorted({str(Path(file).parent) for file, _ in font_files()} | {str(root / "fonts")})
+    return typst.Compiler(root=str(root), font_paths=folders, ignore_system_fonts=True)
 
 
 def render(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
@@ -126,12 +123,11 @@ def _source(data: dict[str, object], original: bytes) -> bytes:
     return f'#import "/{TEMPLATE}": draw\n#draw(json(bytes({given})), {_literal(original.decode())})'.encode()
 
 
-_LITERAL = str.maketrans({"\\": "\\\\", '"': '\\"', "\r": "\\r", "\n": "\\n"})
-
-
 def _literal(text: str) -> str:
     """A string of the typesetter's language."""
-    return f'"{text.translate(_LITERAL)}"'
+    for sign, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\r", "\\r"), ("\n", "\\n")):
+        text = text.replace(sign, escaped)
+    return f'"{text}"'
 
 
 def _named_character(message: str) -> str:
@@ -174,7 +170,7 @@ def _data(invoice: IssuedInvoice, ticket: Ticket, pages: list[Page]) -> dict[str
         "seller": ticket.seller.name,
         "total": ticket.total,
         "mark": ticket.mark,
-        "qr": _qr(invoice),
+        "qr": invoice_symbol(invoice).svg_bare,
         "qr_says": f"二维码：{ticket.number}，{ticket.total}",
         "columns": COLUMNS,
         "tracks": tracks,
@@ -225,9 +221,3 @@ def _tracks() -> tuple[list[float], list[tuple[float, float]]]:
 SIDES = ("left", "left", "center", "right", "right", "right", "center", "right")  # as in the template
 ROOM = 20.0  # millimetres
 _TRACKS = _tracks()
-
-
-def _qr(invoice: IssuedInvoice) -> str:
-    """The printed symbol: level M, version 4 where the text fits it (einvoice.md §2)."""
-    text = invoice_text(invoice)
-    return Symbol(text, segno.make_qr(text, error="m", boost_error=False, mask=QR_MASK)).svg_bare

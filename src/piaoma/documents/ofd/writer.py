@@ -12,10 +12,8 @@ from datetime import datetime
 from functools import lru_cache
 
 import msgspec
-import segno
 
-from piaoma.codes.printed import invoice_text
-from piaoma.codes.symbol import Symbol
+from piaoma.codes.printed_symbol import invoice_symbol
 from piaoma.documents.layout import Page, pages_of
 from piaoma.documents.ticket import Ticket, ticket_of
 from piaoma.invoice.issued import IssuedInvoice
@@ -29,7 +27,6 @@ from .signs import SIGNATURE, SIGNED_VALUE, signature_xml, signatures_xml
 
 OFD_VERSION = "o1"  # of what is drawn; another one draws other bytes, which need a seal of their own
 CREATOR = "Piaoma"
-QR_MASK = 2  # always the same, so that the symbol follows from the standard alone and costs no weighing of all eight
 ORIGINAL = "Doc_0/Attachs/original_invoice.xml"
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -77,8 +74,7 @@ def draw(original: bytes, *, sealed: bool) -> Drawn:
     invoice = read(original)
     ticket = ticket_of(invoice)
     ids = Ids()
-    text = invoice_text(invoice)
-    symbol = Symbol(text, segno.make_qr(text, error="m", boost_error=False, mask=QR_MASK))
+    symbol = invoice_symbol(invoice)
     laid = pages_of(ticket)
     kinds = [_kind(page, place) for place, page in enumerate(laid)]
     firsts = {kind: kinds.index(kind) for kind in kinds}  # the first page of each kind

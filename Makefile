@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test bench lint fix pictures clean
+.PHONY: demo serve test bench lint fix pictures goldens clean
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,7 @@ serve: .venv/run
 
 test: .venv/dev
 	sh tests/need-chromium.sh
+	sh tests/need-java.sh
 	$(BIN)/pytest -n 2 --dist loadgroup tests
 
 bench: .venv/dev
@@ -43,6 +44,10 @@ fix: .venv/dev
 pictures: .venv/dev
 	sh tests/need-chromium.sh
 	$(BIN)/python -m tests.journeys.pictures docs/pictures
+
+# The pictures of tests/documents/golden, after the drawing changed; look at each.
+goldens: .venv/dev
+	$(BIN)/python -m tests.documents.goldens
 
 clean:
 	rm -rf .venv build dist demo-out

@@ -89,7 +89,7 @@ def _marked(page: PageObject, reader: PdfReader) -> dict[int, str]:
     texts: dict[int, str] = {}
     stack: list[int] = []
     letters: dict[int, str] = {}
-    for operands, operator in ContentStream(page.get_contents(), reader).operations:  # type: ignore[arg-type]
+    for operands, operator in ContentStream(page.get_contents(), reader).operations:
         if operator == b"Tf":
             letters = maps[operands[0]]
         elif operator == b"BDC":

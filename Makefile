@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test bench lint fix pictures goldens clean
+.PHONY: demo serve test bench fuzz lint fix pictures goldens clean
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,7 +29,13 @@ bench: .venv/dev
 	$(BIN)/piaoma bench issue
 	$(BIN)/piaoma bench pdf
 	$(BIN)/piaoma bench pages
+	$(BIN)/piaoma bench documents
 	$(BIN)/piaoma bench search
+	$(BIN)/piaoma bench log
+
+SECONDS_EACH ?= 60
+fuzz: .venv/dev
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)
 
 lint: .venv/dev
 	$(BIN)/ruff check src tests

@@ -62,10 +62,10 @@ def sealed(invoice: IssuedInvoice) -> tuple[bytes, bytes]:
 
 def checked(data: bytes) -> Checked:
     """As ``piaoma verify`` checks it."""
-    known, redraw = examine(data, (ring()[0].root,))
-    if redraw is None:
-        return known
-    return check_view(known, data, render(redraw.original, redraw.kind, redraw.signed_value))
+    known, redraws = examine(data, (ring()[0].root,), {})
+    for redraw in redraws:
+        known = check_view(known, redraw.shown, render(redraw.original, redraw.kind, redraw.signed_value))
+    return known
 
 
 def sample(name: str) -> IssuedInvoice:
@@ -342,7 +342,7 @@ def test_what_cannot_be_known_is_not_guessed(tmp_path: Path) -> None:
     """Another sandbox's file; a file without an original; a signed original is not enough when its page is unknown."""
     _, data = sealed(example())
     stranger = open_or_create(tmp_path / "keys", AT)
-    assert examine(data, (stranger.root,))[0].verdict is Verdict.UNKNOWN
+    assert examine(data, (stranger.root,), {})[0].verdict is Verdict.UNKNOWN
     parts = parts_of(write(original_of(example())))
     del parts["Doc_0/Attachs/original_invoice.xml"]
     result = checked(pack(parts))

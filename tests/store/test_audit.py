@@ -6,6 +6,8 @@ import pytest
 
 from piaoma.desk import scan
 from piaoma.desk.config import Config
+from piaoma.desk.log import sequence_once
+from piaoma.store import audit
 from tests.conftest import COMPANY, Shop, with_shop
 from tests.store.test_writing import broken_invariants
 
@@ -16,6 +18,7 @@ BREAK = {
     "I4": "UPDATE codes SET state = 'submitted'",
     "I5": "UPDATE quotas SET issued_fen = issued_fen + 1",
     "I7": "UPDATE invoices SET buyer_name = '别人'",
+    "I8": "DELETE FROM log_pending",
     "I9": "DELETE FROM jobs",
     "I10": "UPDATE issues SET amount_fen = amount_fen + 1",
     "I11": "UPDATE jobs SET number = '0'",
@@ -51,5 +54,62 @@ def test_a_flipped_bit_in_an_original_is_found(config: Config) -> None:
             digest = hashlib.sha256(original).hexdigest()
             await transaction.execute("UPDATE invoices SET original = $1, digest = $2", bytes(original), digest)
         assert "I1" in await broken_invariants(shop)
+
+    with_shop(config, story)
+
+
+BREAK_LOG = {
+    "a leaf is missing": "DELETE FROM log_leaves WHERE leaf = 1",
+    "a leaf has another place": "UPDATE log_leaves SET leaf = 9 WHERE leaf = 1",
+    "a leaf is of another salt": "UPDATE log_leaves SET salt = commitment WHERE leaf = 1",
+    "a leaf says something else": "UPDATE log_leaves SET commitment = salt WHERE leaf = 1",
+    "an original was replaced": "UPDATE invoices SET digest = '00' || substr(digest, 3)",
+    "a root was replaced": "UPDATE log_checkpoints SET root = (SELECT salt FROM log_leaves WHERE leaf = 0)",
+    "a note was replaced": "UPDATE log_checkpoints SET note = ''",
+    "a note was signed by nobody": """UPDATE log_checkpoints SET note = substr(note, 1, length(note) - 10) || 'AAAAAAAA'
+        || substr(note, length(note) - 1)""",
+    "a checkpoint is from elsewhere": "UPDATE log_checkpoints SET size = size + 7 WHERE size = 2",
+    "the last checkpoint is missing": "DELETE FROM log_checkpoints WHERE size = 3",
+    "a tile is missing": "DELETE FROM log_tiles",
+    "a tile was replaced": "UPDATE log_tiles SET hashes = (SELECT salt FROM log_leaves WHERE leaf = 0)",
+}
+
+
+@pytest.mark.parametrize("name", BREAK_LOG)
+def test_a_broken_log_is_found(config: Config, name: str) -> None:
+    """I8, each of its parts: two checkpoints over three leaves, then one statement behind the program's back."""
+
+    async def story(shop: Shop) -> None:
+        for count in (2, 1):
+            for _ in range(count):
+                code = await shop.code()
+                await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key=code.token)
+            assert await sequence_once(shop.office) == count
+        assert await broken_invariants(shop) == []
+        async with shop.office.database.write() as transaction:
+            await transaction.execute(BREAK_LOG[name])
+        assert "I8" in await broken_invariants(shop)
+
+    with_shop(config, story)
+
+
+def test_an_invoice_that_waits_for_a_minute_is_found(config: Config) -> None:
+    """The log has to take an invoice in soon, not some day."""
+
+    async def story(shop: Shop) -> None:
+        code = await shop.code()
+        await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")
+        issued_ms = (await shop.office.database.read("SELECT issued_at_ms FROM invoices"))[0][0]
+
+        async def broken(after_ms: int) -> list[str]:
+            findings = await audit(
+                shop.office.database, lambda _: None, shop.office.log_key.public.fault, now_ms=issued_ms + after_ms
+            )
+            return [finding.name for finding in findings if finding.broken]
+
+        assert await broken(59_000) == []
+        assert await broken(61_000) == ["I8"]
+        await sequence_once(shop.office)
+        assert await broken(61_000) == []
 
     with_shop(config, story)

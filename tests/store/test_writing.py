@@ -29,7 +29,11 @@ async def broken_invariants(shop: Shop) -> list[str]:
         verdict = verify_original(original, shop.office.roots).verdict
         return None if verdict is Verdict.VALID else verdict.value
 
-    return [finding.name for finding in await audit(shop.office.database, verify) if finding.broken]
+    return [
+        finding.name
+        for finding in await audit(shop.office.database, verify, shop.office.log_key.public.fault)
+        if finding.broken
+    ]
 
 
 def causes(outcome: Outcome) -> list[str]:

@@ -19,9 +19,11 @@ from piaoma.invoice.classification import Classification, load
 
 from .bench_documents import bench_documents, milliseconds_of, some_originals
 from .bench_issue import bench_issue
+from .bench_log import LEAVES_DEFAULT, bench_log
 from .bench_shop import fill, running, serve_pages
 from .serve import set_up_logs
 
+MEASUREMENTS = ("issue", "documents", "pdf", "pages", "search", "log")
 SEARCH_ROWS = 4_300  # about as many as the official table has
 SEARCH_WORDS = ("餐费", "服务", "qt", "手机屏幕维修费", "品", "阿司匹林肠溶片一百片装")
 
@@ -29,8 +31,8 @@ SEARCH_WORDS = ("餐费", "服务", "qt", "手机屏幕维修费", "品", "阿�
 def bench(what: str, *, seconds: float, clients: int, scale: int, database: str) -> None:
     """Run one measurement; the last line is for scripts."""
     set_up_logs(40)
-    if what not in ("issue", "documents", "pdf", "pages", "search"):
-        raise SystemExit(f"bench: {what}? One of issue, documents, pdf, pages, search")
+    if what not in MEASUREMENTS:
+        raise SystemExit(f"bench: {what}? One of {', '.join(MEASUREMENTS)}")
     folder = Path(tempfile.mkdtemp(prefix="piaoma-bench-"))
     try:
         with socket.socket() as probe:
@@ -45,6 +47,8 @@ def bench(what: str, *, seconds: float, clients: int, scale: int, database: str)
             bench_documents(config, seconds)
         elif what == "search":
             _search(seconds)
+        elif what == "log":
+            bench_log(config, seconds, scale or LEAVES_DEFAULT)
         else:
             _pages(config)
     finally:

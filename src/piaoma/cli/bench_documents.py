@@ -43,8 +43,8 @@ def bench_documents(config: Config, seconds: float) -> None:
 
     def checked(package: bytes) -> None:
         """As a verifier does it: package, digests, seal, chain, original, figures, and drawn again."""
-        known, redraw = examine(package, roots)
-        assert known.verdict is Verdict.VALID and redraw is not None
+        known, (redraw,) = examine(package, roots, {})
+        assert known.verdict is Verdict.VALID
         assert render(redraw.original, redraw.kind, redraw.signed_value) == package
 
     packages = [sealed(one) for one in originals]

@@ -64,8 +64,8 @@ def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, jso
 
 
 @app.command
-def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
-    """Verify originals (XML), or PDFs and OFDs by the original inside, without any server.
+def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, json: bool = False) -> int:
+    """Verify originals (XML), PDFs and OFDs by the original inside, or bundles (zip) with their proof, offline.
 
     Parameters
     ----------
@@ -73,12 +73,14 @@ def verify(*files: Path, root: Path | None = None, json: bool = False) -> int:
         Files to verify.
     root
         PEM of the trusted root; the data folder's sandbox root by default.
+    log_key
+        File with the key of the trusted log; the data folder's own by default.
     json
         One line of JSON for each file.
     """
     from .verify import verify_files
 
-    return verify_files(files, root, json=json)
+    return verify_files(files, root, log_key, json=json)
 
 
 @app.command
@@ -87,6 +89,36 @@ def audit(*, config: ConfigFile = None, json: bool = False) -> int:
     from .records import audit_store
 
     return audit_store(config, json=json)
+
+
+@app.command
+def backup(target: Path, *, config: ConfigFile = None) -> int:
+    """Copy store, books and keys into a new folder while the server works.
+
+    Parameters
+    ----------
+    target
+        The folder to make.
+    """
+    from .backup import backup as run
+
+    return run(target, config)
+
+
+@app.command
+def restore(source: Path, *, check: bool = False, config: ConfigFile = None) -> int:
+    """Put a backup back into an empty data folder; numbers and codes of the time since are never used again.
+
+    Parameters
+    ----------
+    source
+        The folder that ``piaoma backup`` made.
+    check
+        Only say whether the backup is whole.
+    """
+    from .backup import restore_from
+
+    return restore_from(source, config, check=check)
 
 
 @app.command
@@ -99,12 +131,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages or search.
+        issue, documents, pdf, pages, search or log.
     seconds
         How long each measurement runs.
     clients

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -16,12 +17,14 @@ import piaoma.channels
 from piaoma.channels import SandboxAuthority
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
+from piaoma.desk.log import sequence_once
 from piaoma.desk.office import Office, make_private, open_office, shanghai_now
 from piaoma.invoice.draft import Draft
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Finding, IssueState, Outcome, audit, migrations, open_database
 from piaoma.trust import FileSigner, Verdict, open_or_create, verify_original
+from piaoma.trust.checkpoint import LogPublicKey
 
 DRAFT_BYTES_MAX = 4 * 1024 * 1024
 
@@ -43,7 +46,9 @@ def issue_file(file: Path, taxpayer: str, key: str, config_file: Path | None, *,
         async with open_office(config, work=False) as office:
             seller_id, seller = await _registered(office, taxpayer)
             wanted = msgspec.structs.replace(draft, seller=seller)
-            return await issue(office, seller_id, wanted, issue_key=f"cli:{key}"[:100])
+            outcome = await issue(office, seller_id, wanted, issue_key=f"cli:{key}"[:100])
+            await sequence_once(office)  # no server may be running that would do it
+            return outcome
 
     outcome = asyncio.run(run())
     if json:
@@ -101,9 +106,15 @@ async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
         count = (await database.read("SELECT count(*) FROM invoices"))[0][0]
         with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bar:
             task = bar.add_task("originals", total=count)
-            return await audit(database, verify, lambda done: bar.advance(task, done))
+            return await audit(database, verify, _verify_note(config), lambda done: bar.advance(task, done))
     finally:
         await database.close()
+
+
+def _verify_note(config: Config) -> Callable[[str], str | None]:
+    """What judges a checkpoint: the log's own key. A store without one has signed nothing."""
+    public = config.data_folder / "keys" / "log.pub"
+    return LogPublicKey.of(public.read_text()).fault if public.exists() else lambda _: "there is no keys/log.pub"
 
 
 def show_findings(findings: list[Finding]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from piaoma.desk.config import load_config
 from piaoma.documents.check import Checked, check_view, examine
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.trust import Verdict
+from piaoma.trust.checkpoint import LogPublicKey, log_keys_in
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
 PLAIN_WIDTH = 160  # columns of a table that is not shown on a terminal
@@ -34,10 +35,10 @@ class Verified(msgspec.Struct, frozen=True):
     reasons: tuple[Refusal, ...]
 
 
-def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int:
+def verify_files(files: Sequence[Path], root: Path | None, log_key: Path | None, *, json: bool) -> int:
     """Verify each file; 0 when all are valid, 1 when one is not."""
-    roots = roots_of(root)
-    results = [_verified(file, roots) for file in files]
+    roots, log_keys = roots_of(root), log_keys_of(log_key)
+    results = [_verified(file, roots, log_keys) for file in files]
     if json:
         for result in results:
             print(msgspec.json.encode(result).decode())
@@ -56,10 +57,10 @@ def verify_files(files: Sequence[Path], root: Path | None, *, json: bool) -> int
     return 0 if results and all(result.verdict == Verdict.VALID for result in results) else 1
 
 
-def _verified(file: Path, roots: Sequence[bytes]) -> Verified:
+def _verified(file: Path, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Verified:
     """``verify_file``, with a file that cannot be opened as a result of its own."""
     try:
-        return verify_file(file, roots)
+        return verify_file(file, roots, log_keys)
     except OSError as error:
         reason = Refusal("ORIGINAL-NO-FILE", "", {"have": error.strerror or type(error).__name__})
         return Verified(_shown(file), "unknown", "", "", "", False, (reason,))
@@ -70,14 +71,15 @@ def _shown(file: Path) -> str:
     return os.fsencode(file.name).decode(errors="replace")
 
 
-def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
-    """Verify an original, or the original inside a PDF or OFD, which must then also be the one that is shown."""
+def verify_file(file: Path, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Verified:
+    """Verify an original; the original inside a PDF or OFD, which must then also be the one that is shown; or a bundle
+    with all of them and the proof of the log."""
     with file.open("rb") as opened:
         data = opened.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         refusal = Refusal("ORIGINAL-TOO-LARGE", "", {"have": str(len(data)), "max": str(FILE_BYTES_MAX)})
         return Verified(_shown(file), "invalid", "", "", "", False, (refusal,))
-    checked = _checked(data, roots)
+    checked = _checked(data, roots, log_keys)
     invoice = checked.invoice
     if invoice is None:
         return Verified(_shown(file), checked.verdict.value, "", "", checked.signer, False, checked.reasons)
@@ -87,17 +89,17 @@ def verify_file(file: Path, roots: Sequence[bytes]) -> Verified:
     )
 
 
-def _checked(data: bytes, roots: Sequence[bytes]) -> Checked:
-    checked, redraw = examine(data, roots)
-    if redraw is None:
-        return checked
-    from piaoma.documents.render import render  # the fonts are read only when a view is to be compared
+def _checked(data: bytes, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Checked:
+    checked, redraws = examine(data, roots, log_keys)
+    for redraw in redraws:
+        from piaoma.documents.render import render  # the fonts are read only when a view is to be compared
 
-    try:
-        drawn = render(redraw.original, redraw.kind, redraw.signed_value)
-    except Refused:
-        drawn = b""
-    return check_view(checked, data, drawn)
+        try:
+            drawn = render(redraw.original, redraw.kind, redraw.signed_value)
+        except Refused:
+            drawn = b""
+        checked = check_view(checked, redraw.shown, drawn)
+    return checked
 
 
 def roots_of(root: Path | None) -> tuple[bytes, ...]:
@@ -107,3 +109,11 @@ def roots_of(root: Path | None) -> tuple[bytes, ...]:
         return ()
     der: bytes = pem.unarmor(path.read_bytes())[2]
     return (der,)
+
+
+def log_keys_of(log_key: Path | None) -> dict[str, LogPublicKey]:
+    """The trusted logs by name: a named key, or those in the data folder: this installation's own and the demo's."""
+    if log_key is None:
+        return log_keys_in(load_config()[0].data_folder / "keys")
+    key = LogPublicKey.of(log_key.read_text(encoding="utf-8"))
+    return {key.name: key}

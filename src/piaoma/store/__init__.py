@@ -7,10 +7,12 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 
 from .audit import Finding, Invariant, audit
 from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
 from .provision import NumberBlock, add_block, numbers_left, set_quota
+from .renew import Renewal, renew
 from .settle import (
     Intent,
     due_intents,
@@ -26,9 +28,11 @@ from .submission import IssueRequest, IssueState, Missing, Outcome
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
-    "Missing", "NumberBlock", "Outcome", "Overloaded", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "due_intents", "earlier_outcome", "find_intent",
-    "keep_waiting", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "set_quota",
-    "settle_issued", "settle_refused", "settled", "write_block",
+    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState", "LogFault",
+    "Missing", "NumberBlock", "Outcome", "Overloaded", "Proof", "Renewal", "Row", "SchemaMismatch", "Sealed",
+    "StoreLocked",
+    "Transaction", "WriteConflict", "add_block", "audit", "consistency", "due_intents", "earlier_outcome",
+    "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations",
+    "milliseconds", "month_of", "numbers_left", "open_database", "renew", "sequence", "set_quota", "settle_issued",
+    "settle_refused", "settled", "write_block",
 ]  # fmt: skip

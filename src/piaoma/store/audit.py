@@ -6,7 +6,9 @@ shares code with the write path, so a mistake there cannot hide itself here.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -20,8 +22,10 @@ from .database import Database, Row
 
 FINDINGS_MAX = 20  # examples shown for each invariant; the count is always whole
 CHUNK = 500
+LOGGED_WITHIN_MS = 60_000  # an invoice older than this is in the log
 
 VerifyOriginal = Callable[[bytes], str | None]  # what is wrong with the signature, or None
+VerifyNote = Callable[[str], str | None]  # the same for a checkpoint
 
 
 class Invariant(msgspec.Struct, frozen=True):
@@ -47,6 +51,20 @@ AND CAST(substr(i.number, 6) AS BIGINT) BETWEEN b.first_sequence AND b.next_sequ
 """
 
 I1 = Invariant("I1", "original's digest and signature hold")
+I8 = Invariant(
+    "I8",
+    "log leaves are contiguous, the root recomputes, checkpoints are consistent, every invoice is in the log",
+    (
+        """SELECT i.number FROM invoices i
+           LEFT JOIN log_leaves l ON l.merchant_id = i.merchant_id AND l.number = i.number
+           LEFT JOIN log_pending p ON p.merchant_id = i.merchant_id AND p.number = i.number
+           WHERE (CASE WHEN l.leaf IS NULL THEN 0 ELSE 1 END) + (CASE WHEN p.number IS NULL THEN 0 ELSE 1 END) <> 1""",
+        """SELECT l.number FROM log_leaves l LEFT JOIN invoices i
+           ON i.merchant_id = l.merchant_id AND i.number = l.number WHERE i.number IS NULL""",
+        """SELECT p.number FROM log_pending p LEFT JOIN invoices i
+           ON i.merchant_id = p.merchant_id AND i.number = p.number WHERE i.number IS NULL""",
+    ),
+)
 I7 = Invariant("I7", "totals are the sums of lines, words equal figures, columns equal the original")
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -159,15 +177,23 @@ WHERE (merchant_id, number) > ($1, $2) ORDER BY merchant_id, number LIMIT $3
 
 
 async def audit(
-    database: Database, verify: VerifyOriginal, progress: Callable[[int], None] = lambda _: None
+    database: Database,
+    verify: VerifyOriginal,
+    verify_note: VerifyNote,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    now_ms: int | None = None,
 ) -> list[Finding]:
     """Check every invariant; one finding for each, broken or not, in order.
 
-    ``verify`` judges the signature of an original. ``progress`` is told how many originals were read since it was
-    last told. It reads committed rows only and may run beside a working server.
+    ``verify`` judges the signature of an original, ``verify_note`` that of a checkpoint of the log. ``progress`` is
+    told how many originals were read since it was last told. ``now_ms`` is the clock's by default. It reads committed
+    rows only and may run beside a working server.
     """
     findings = [await _by_statements(database, invariant) for invariant in INVARIANTS]
     findings += await _by_originals(database, verify, progress)
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    findings.append(await _by_log(database, verify_note, now_ms))
     return sorted(findings, key=lambda finding: int(finding.name[1:]))
 
 
@@ -191,6 +217,97 @@ async def _by_originals(database: Database, verify: VerifyOriginal, progress: Ca
         Finding(I1.name, I1.holds, len(signature), tuple(signature[:FINDINGS_MAX])),
         Finding(I7.name, I7.holds, len(content), tuple(content[:FINDINGS_MAX])),
     ]
+
+
+_LEAVES = """
+SELECT l.leaf, l.number, l.salt, l.commitment, i.digest FROM log_leaves l
+LEFT JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number
+WHERE l.leaf > $1 ORDER BY l.leaf LIMIT $2
+"""
+_COMMITMENTS = "SELECT commitment FROM log_leaves WHERE leaf >= $1 AND leaf < $2 ORDER BY leaf"
+_OVERDUE = """
+SELECT p.number FROM log_pending p JOIN invoices i ON i.merchant_id = p.merchant_id AND i.number = p.number
+WHERE i.issued_at_ms < $1
+"""
+
+
+async def _by_log(database: Database, verify_note: VerifyNote, now_ms: int) -> Finding:
+    """The tree is built again from the originals' digests and salts, leaf by leaf, by the definition of RFC 6962 and
+    without its tiles; every root that was ever signed must be met on the way, so all of them are consistent."""
+    by_rows = await _by_statements(database, I8)
+    faults = list(by_rows.examples)
+    faults += [f"{row[0]}: waits" for row in await database.read(_OVERDUE, now_ms - LOGGED_WITHIN_MS)]
+    signed = {
+        row[0]: (bytes(row[1]), row[2]) for row in await database.read("SELECT size, root, note FROM log_checkpoints")
+    }
+    noted = ((size, verify_note(note)) for size, (_, note) in signed.items())
+    faults += [f"the checkpoint of {size} leaves: {fault}" for size, fault in noted if fault]
+    peaks: list[bytes] = []  # roots of the whole subtrees so far, largest first: one for each bit of the size
+    size, last = 0, -1
+    faults += _checkpoint_faults(0, peaks, signed.pop(0, None))
+    while rows := await database.read(_LEAVES, last, CHUNK):
+        for row in rows:
+            if row[0] != size:
+                faults.append(f"leaf {row[0]} where {size} should be")
+                size = row[0]
+            commitment = hashlib.sha256(bytes(row[2]) + bytes.fromhex(row[4] or "")).digest()
+            if commitment != bytes(row[3]):
+                faults.append(f"{row[1]}: the leaf is not of the original")
+            node = hashlib.sha256(b"\0" + commitment).digest()
+            place = size
+            while place & 1:
+                node = hashlib.sha256(b"\1" + peaks.pop() + node).digest() if peaks else node
+                place >>= 1
+            peaks.append(node)
+            size += 1
+            faults += _checkpoint_faults(size, peaks, signed.pop(size, None))
+        last = rows[-1][0]
+    faults += [f"a checkpoint of {size} leaves that are not there" for size in signed]
+    faults += await _tile_faults(database, size)
+    if size and not await database.read("SELECT 1 FROM log_checkpoints WHERE size = $1", size):
+        faults.append(f"no checkpoint covers all {size} leaves")
+    return Finding(
+        I8.name, I8.holds, by_rows.broken - len(by_rows.examples) + len(faults), tuple(faults[:FINDINGS_MAX])
+    )
+
+
+def _checkpoint_faults(size: int, peaks: list[bytes], signed: tuple[bytes, str] | None) -> Iterator[str]:
+    if signed is None:
+        return
+    root = peaks[-1] if peaks else hashlib.sha256(b"").digest()
+    for peak in reversed(peaks[:-1]):
+        root = hashlib.sha256(b"\1" + peak + root).digest()
+    if root != signed[0]:
+        yield f"the root of {size} leaves is not the one that was signed"
+    if signed[1].split("\n")[1:3] != [str(size), base64.b64encode(root).decode()]:
+        yield f"the checkpoint of {size} leaves says something else"
+
+
+async def _tile_faults(database: Database, size: int) -> list[str]:
+    """What is published as tiles is what the leaves give: each row of hashes is made from the one below."""
+    faults, level, expected_tiles = [], 0, 0
+    roots: list[bytes] = []  # of the whole tiles of the row below
+    while size and (level == 0 or roots):
+        row, roots = roots, []
+        for place in range(-(-(size if level == 0 else len(row)) // 256)):
+            if level == 0:
+                leaves = await database.read(_COMMITMENTS, place * 256, place * 256 + 256)
+                wanted = [hashlib.sha256(b"\0" + bytes(leaf[0])).digest() for leaf in leaves]
+            else:
+                wanted = row[place * 256 : place * 256 + 256]
+            tile = await database.read("SELECT hashes FROM log_tiles WHERE level = $1 AND tile = $2", level, place)
+            if not tile or bytes(tile[0][0]) != b"".join(wanted):
+                faults.append(f"tile {place} of level {level} is not of the leaves")
+            expected_tiles += 1
+            if len(wanted) == 256:
+                while len(wanted) > 1:
+                    pairs = zip(wanted[::2], wanted[1::2], strict=True)
+                    wanted = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs]
+                roots += wanted
+        level += 1
+    if (await database.read("SELECT count(*) FROM log_tiles"))[0][0] != expected_tiles:
+        faults.append("tiles that no leaves give, or none where there should be")
+    return faults
 
 
 def _signature_fault(row: Row, verify: VerifyOriginal) -> str | None:

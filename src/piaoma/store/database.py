@@ -38,6 +38,7 @@ class Dialect(msgspec.Struct, frozen=True):
     int_int_keys: str  # a, b: BIGINT
     int_text_keys: str  # a: BIGINT, b: TEXT
     migration_lock: str  # holds other processes back until the transaction ends
+    sequencer_lock: str  # selects whether this process alone may sequence the log until the transaction ends
 
 
 class Transaction(Protocol):

@@ -27,6 +27,7 @@ DIALECT = Dialect(
         "(SELECT (value ->> 0)::bigint AS a, value ->> 1 AS b FROM jsonb_array_elements($1::jsonb) AS item(value)) k"
     ),
     migration_lock="SELECT pg_advisory_xact_lock(7401001)",  # any number that nothing else here locks
+    sequencer_lock="SELECT pg_try_advisory_xact_lock(7401002)",
 )
 
 # A block that met one of these changed nothing and may be run again (deadlock, serialization, a key that another

@@ -6,17 +6,19 @@ again; each exactly once, whoever asks and however often.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from piaoma.invoice.refusal import Refusal
+from piaoma.trust import merkle
 
 from .database import Database, Row, Transaction, write_block
 from .plan import PREFIX_DIGITS, milliseconds
 from .submission import IssueRequest, IssueState, Outcome
-from .writer import INSERT_INVOICE, INSERT_JOB, Sealed, invoice_values, job_values
+from .writer import INSERT_INVOICE, INSERT_JOB, INSERT_PENDING, Sealed, invoice_values, job_values, pending_values
 
 QUERY_DELAYS_S = (2, 4, 8, 15, 30, 60, 300, 900)  # between two questions about one intent; the last repeats
 DUE_MAX = 32  # intents handed to the worker at a time
@@ -99,6 +101,8 @@ async def settle_issued(database: Database, request: IssueRequest, number: str, 
         )
         await transaction.execute(_CONSUME, request.merchant_id, row["month"], row["amount_fen"])
         await transaction.execute_many(INSERT_INVOICE, [invoice_values(request, number, sealed)])
+        pending = pending_values(request, number, sealed, os.urandom(merkle.HASH_BYTES))
+        await transaction.execute_many(INSERT_PENDING, [pending])
         await transaction.execute_many(INSERT_JOB, job_values(request, number))
         await transaction.execute(
             _BLOCK_OF_ONE,

@@ -28,6 +28,7 @@ DIALECT = Dialect(
     int_int_keys="(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($1)) k",
     int_text_keys="(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each($1)) k",
     migration_lock="SELECT 1",  # the write block itself is exclusive
+    sequencer_lock="SELECT 1",
 )
 
 

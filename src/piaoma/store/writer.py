@@ -1,13 +1,15 @@
 """The batch writer: requests that wait are committed together, one fsync for many invoices (group commit).
 
 Everything about an invoice is written in the one transaction: idempotency record, claim of the code, quota, number,
-original with its signature, outbox. A request is answered after the commit returned, never before.
+original with its signature, pending leaf of the log, outbox. A request is answered after the commit returned, never
+before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +17,7 @@ import msgspec
 
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
+from piaoma.trust import merkle
 
 from .database import Database, Row, Transaction, write_block
 from .plan import (
@@ -216,6 +219,7 @@ INSERT INTO invoices (merchant_id, number, issue_key, code_id, kind, buyer_name,
                       total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
+INSERT_PENDING = "INSERT INTO log_pending (merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4)"
 _SPEND_QUOTA = "UPDATE quotas SET issued_fen = $3, reserved_fen = $4 WHERE merchant_id = $1 AND month = $2"
 _ADVANCE_BLOCK = """
 UPDATE number_blocks SET next_sequence = $4 WHERE merchant_id = $1 AND prefix = $2 AND first_sequence = $3
@@ -245,17 +249,19 @@ async def _store(
     ]
     if claims:
         await transaction.execute_many(_CLAIM_CODE, claims)
-    issued = [each for each in taken if each.number is not None]
+    issued = [(each.request, each.number) for each in taken if each.number is not None]
     if issued:
-        invoices = [
-            invoice_values(each.request, number, sealed[(each.request.merchant_id, number)])
-            for each in issued
-            if (number := each.number) is not None
+        originals = [(request, number, sealed[(request.merchant_id, number)]) for request, number in issued]
+        await transaction.execute_many(INSERT_INVOICE, [invoice_values(*each) for each in originals])
+        salts = os.urandom(merkle.HASH_BYTES * len(originals))
+        pending = [
+            pending_values(request, number, original, salts[at : at + merkle.HASH_BYTES])
+            for at, (request, number, original) in zip(range(0, len(salts), merkle.HASH_BYTES), originals, strict=True)
         ]
-        await transaction.execute_many(INSERT_INVOICE, invoices)
-        jobs = [job for each in issued if each.number for job in job_values(each.request, each.number)]
+        await transaction.execute_many(INSERT_PENDING, pending)
+        jobs = [job for request, number in issued for job in job_values(request, number)]
         await transaction.execute_many(INSERT_JOB, jobs)
-        merchants = {each.request.merchant_id for each in issued}
+        merchants = {request.merchant_id for request, _ in issued}
         advanced = [
             (merchant, block.prefix, block.first_sequence, block.next_sequence)
             for merchant in merchants
@@ -308,6 +314,11 @@ def invoice_values(request: IssueRequest, number: str, sealed: Sealed) -> tuple[
         sealed.digest,
         sealed.original,
     )
+
+
+def pending_values(request: IssueRequest, number: str, sealed: Sealed, salt: bytes) -> tuple[object, ...]:
+    """The columns of ``INSERT_PENDING``: the invoice's leaf, waiting for its place. ``salt`` is drawn for it alone."""
+    return request.merchant_id, number, salt, merkle.commitment(salt, bytes.fromhex(sealed.digest))
 
 
 def job_values(request: IssueRequest, number: str) -> list[tuple[object, ...]]:

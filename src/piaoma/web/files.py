@@ -7,14 +7,22 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from piaoma.desk.log import bundle_of
+
 from .page import office_of
 
-TYPES = {"pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png"}
+TYPES = {
+    "pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png",
+    "zip": "application/zip",
+}  # fmt: skip
 
 
 async def file_response(request: Request, merchant_id: int, number: str, kind: str) -> Response:
-    """The original (``xml``) or a view of it as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as ``views.view``."""
-    data = await office_of(request).view(merchant_id, number, kind)
+    """The original (``xml``), a view of it, or the bundle (``zip``), as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as
+    ``views.view``."""
+    office = office_of(request)
+    made = bundle_of(office, merchant_id, number) if kind == "zip" else office.view(merchant_id, number, kind)
+    data = await made
     name = quote(f"{number}-电子发票.{kind}")
     disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
     return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 RENDER_SECONDS_MAX = 15
 IDLE_SECONDS = 120  # workers hold fonts in memory; after this long without work they go
 CACHE_BYTES_MAX = 512 * 1024 * 1024
-KINDS = ("pdf", "png", "ofd")
+KINDS = ("pdf", "png", "ofd", "html")
 
 
 class Cabinet:

@@ -1,4 +1,4 @@
-"""Rendering an original as PDF, PNG or OFD: a pure function of its bytes, the same bytes each time.
+"""Rendering an original as PDF, PNG, OFD or HTML: a pure function of its bytes, the same bytes each time.
 
 ``layout`` says what stands where; ``invoice.typ`` draws it and knows no rule. Runs in worker processes.
 """
@@ -27,6 +27,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import refuse
 
 from . import ofd
+from .html_view import html_view
 from .layout import COLUMNS, Cell, Page, Row, pages_of
 from .ticket import SIZES, Ticket, ticket_of
 
@@ -77,7 +78,8 @@ def _compiler() -> typst.Compiler:
 
 
 def render(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
-    """The PDF/A-3a of an original, one PNG with its pages below each other, or the OFD with the seal that was made.
+    """The PDF (PDF/A-3a and PDF/UA-1) of an original, one PNG with its pages below each other, the OFD with the seal
+    that was made, or a page of HTML.
 
     A PNG shows ``PNG_PAGES_MAX`` pages at most: of a longer invoice all but the last of these are its first pages, and
     the last one is its last, with the totals; each page says which it is.
@@ -86,6 +88,8 @@ def render(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
     """
     if kind == "ofd":
         return ofd.write(original, signed_value)
+    if kind == "html":
+        return html_view(original)
     import typst
 
     invoice = read(original)

@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from piaoma.desk.log import bundle_of
+from piaoma.documents import html_view
 
 from .page import office_of
 
 TYPES = {
     "pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png",
-    "zip": "application/zip",
+    "zip": "application/zip", "html": "text/html; charset=utf-8",
 }  # fmt: skip
 
 
@@ -24,5 +25,9 @@ async def file_response(request: Request, merchant_id: int, number: str, kind: s
     made = bundle_of(office, merchant_id, number) if kind == "zip" else office.view(merchant_id, number, kind)
     data = await made
     name = quote(f"{number}-电子发票.{kind}")
-    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
-    return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})
+    # A page is shown, in a sandbox of its own; everything else is saved.
+    shown = "inline" if kind == "html" else "attachment"
+    headers = {"content-disposition": f"{shown}; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"}
+    if kind == "html":
+        headers["content-security-policy"] = html_view.policy()
+    return Response(data, media_type=TYPES[kind], headers=headers)

@@ -26,6 +26,7 @@ from piaoma.codes.printed import parse
 from piaoma.documents import layout
 from piaoma.documents import render as renderer
 from piaoma.documents.embedded import embedded_original
+from piaoma.documents.faces import font_files
 from piaoma.documents.layout import ROWS_LAST_KEPT
 from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI, render
 from piaoma.documents.ticket import SIZES, set_in, ticket_of, width_em, wrapped
@@ -402,7 +403,7 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
         "#context [#metadata(letters.map(c => measure(text(size: 1000pt, c)).width / 1pt)) <widths>]\n"
         "#text(size: 3pt, letters.join([ ]))"
     )
-    folders = sorted({str(Path(file).parent) for file, _ in renderer.font_files()})
+    folders = sorted({str(Path(file).parent) for file, _ in font_files()})
     inputs = {"letters": "".join(letters)}
     file = tmp_path / "letters.typ"
     file.write_text(program)

@@ -29,6 +29,7 @@ def bench_documents(config: Config, seconds: float) -> None:
     """
     from piaoma.documents import ofd
     from piaoma.documents.check import examine
+    from piaoma.documents.formats import FORMATS
     from piaoma.documents.render import render
 
     originals = asyncio.run(some_originals(config, INVOICES))
@@ -61,6 +62,7 @@ def bench_documents(config: Config, seconds: float) -> None:
         "html": lambda: render(next(turns), "html"),
         "ofd_sealed": lambda: sealed(next(turns)),
         "ofd_again": lambda: ofd.write(*next(kept)),
+        **{kind: partial(write, original) for kind, write in FORMATS.items()},
         "xml": lambda: sign_original(invoice, signer),
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),

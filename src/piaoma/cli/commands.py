@@ -17,6 +17,7 @@ classification = App(name="classification", help="Tax classification codes: impo
 app.command(classification)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
+FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
 
 
 @app.command
@@ -44,7 +45,7 @@ def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
 
 
 @app.command
-def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
+def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
     """Issue an invoice from a draft in JSON.
 
     Parameters
@@ -81,6 +82,26 @@ def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, 
     from .verify import verify_files
 
     return verify_files(files, root, log_key, json=json)
+
+
+@app.command
+def convert(file: FileOrPipe, *, to: str, out: FileOrPipe | None = None, buyer_country: str = "") -> None:
+    """Turn an XML original into another form, without any server: pdf, png, ofd, json, ubl or xbrl.
+
+    Parameters
+    ----------
+    file
+        The original. ``-`` reads standard input.
+    to
+        pdf, png, ofd (without a seal), json, ubl (EN 16931) or xbrl (draft).
+    out
+        Where to write; ``-`` is standard output. By default NUMBER-电子发票 in this folder.
+    buyer_country
+        For ubl: where the buyer is, two letters as in ISO 3166. The original does not say it; China by default.
+    """
+    from .convert import convert as run
+
+    run(file, to, out, buyer_country)
 
 
 @app.command

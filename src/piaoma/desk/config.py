@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -30,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
+    ofd_fonts: Literal["named", "embedded"] = "named"  # embedded: looks the same in every reader; needs fonttools
 
     @property
     def data_folder(self) -> Path:
@@ -110,6 +113,8 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("number_block", "must be 1 to 100000")
     if not 1 <= config.render_workers <= 16:
         raise wrong("render_workers", "must be 1 to 16")
+    if config.ofd_fonts == "embedded" and find_spec("fontTools") is None:
+        raise wrong("ofd_fonts", "needs fonttools: pip install 'piaoma[ofd-fonts]'")
     if not 0 < config.port < 65_536:
         raise wrong("port", "must be 1 to 65535")
     if not is_address(config.mail_from) and config.mail_from != LOCAL_SENDER:

@@ -17,7 +17,7 @@ from piaoma.trust.checkpoint import LogPublicKey
 
 from .bundle import is_bundle, log_faults, unpack
 from .embedded import embedded_original
-from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, check_seal, read_ofd
+from .ofd import CREATOR, NAMED, OFD_MARK, VERSIONS, Document, check_seal, read_ofd
 from .ticket import ticket_of
 
 PDF_MARK = b"%PDF"
@@ -142,9 +142,10 @@ def _examine_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Checked, tuple[Re
     whole = msgspec.structs.replace(
         checked, verdict=verdict, reasons=reasons, signer=checked.signer or (seal.signer if seal else "")
     )
-    ours = (document.creator, document.creator_version) == (CREATOR, OFD_VERSION)
-    if verdict is Verdict.VALID and document.original is not None and (ours or seal is None):
-        return whole, (Redraw(data, document.original, "ofd", seal.signed_value if seal else b""),)
+    kinds = {version: kind for kind, version in VERSIONS.items()} if document.creator == CREATOR else {}
+    kind = kinds.get(document.creator_version, "" if seal else NAMED)
+    if verdict is Verdict.VALID and document.original is not None and kind:
+        return whole, (Redraw(data, document.original, kind, seal.signed_value if seal else b""),)
     return whole, ()
 
 

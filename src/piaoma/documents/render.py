@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import noto_cjk_sans_otc
-import pylopdf_fonts_zh_cn
 
 from piaoma.codes.printed_symbol import invoice_symbol
 from piaoma.invoice import printable
@@ -27,6 +25,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import refuse
 
 from . import ofd
+from .faces import font_files
 from .html_view import html_view
 from .layout import COLUMNS, Cell, Page, Row, pages_of
 from .ticket import SIZES, Ticket, ticket_of
@@ -42,15 +41,6 @@ PNG_PAGES_MAX = 10  # of one picture: the first nine and the last of a longer in
 PNG_GAP_PIXELS = 16  # grey between two pages
 
 BUILT_IN_FONT = "Libertinus Serif"  # of the typesetter: letters of European names that the others lack
-
-
-def font_files() -> list[tuple[str, int]]:
-    """Files and faces in the order in which ``invoice.typ`` asks them for a character."""
-    return [
-        (str(pylopdf_fonts_zh_cn.serif_path()), 0),
-        (str(pylopdf_fonts_zh_cn.sans_path()), 0),
-        (str(noto_cjk_sans_otc.FONT_PATH), 2),  # the collection's Noto Sans CJK SC: rare and Korean characters
-    ]
 
 
 def start_worker() -> None:
@@ -86,8 +76,8 @@ def render(original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
 
     Raises ``Refused`` as ``original_reader.read``, and DOCUMENT-GLYPH-MISSING when the fonts lack a character.
     """
-    if kind == "ofd":
-        return ofd.write(original, signed_value)
+    if kind in ofd.VERSIONS:
+        return ofd.write(original, signed_value, kind)
     if kind == "html":
         return html_view(original)
     import typst

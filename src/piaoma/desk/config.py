@@ -32,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
+    pdf_signature: Literal["none", "p256"] = "none"  # p256: PDFs are signed too; needs cryptography
     ofd_fonts: Literal["named", "embedded"] = "named"  # embedded: looks the same in every reader; needs fonttools
 
     @property
@@ -113,6 +114,8 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("number_block", "must be 1 to 100000")
     if not 1 <= config.render_workers <= 16:
         raise wrong("render_workers", "must be 1 to 16")
+    if config.pdf_signature == "p256" and find_spec("cryptography") is None:
+        raise wrong("pdf_signature", "needs cryptography: pip install 'piaoma[pdf-signature]'")
     if config.ofd_fonts == "embedded" and find_spec("fontTools") is None:
         raise wrong("ofd_fonts", "needs fonttools: pip install 'piaoma[ofd-fonts]'")
     if not 0 < config.port < 65_536:

@@ -35,6 +35,7 @@ from piaoma.store import (
 )
 from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
+from piaoma.trust.document_key import open_document_key
 
 from .config import Config
 from .log import keep_log
@@ -76,6 +77,8 @@ class Office:
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
+        signs = config.pdf_signature != "none"
+        self.document_key = open_document_key(folder / "keys" / "document") if signs else None
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from piaoma.documents.formats import FORMATS
 from piaoma.documents.ofd import EMBEDDED, NAMED, SIGNATURE, VERSIONS
+from piaoma.documents.pdf_signature import sign
+from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, milliseconds, write_block
 from piaoma.trust import sign_value
@@ -32,7 +34,15 @@ async def view(office: Office, merchant_id: int, number: str, kind: str) -> byte
         return await office.cabinet.view(original, drawn, signed_value)
     if kind == EMBEDDED:  # is not asked for by name; the configuration says it
         raise refuse("DOCUMENT-KIND", have=kind)
-    return await office.cabinet.view(original, kind)
+    data = await office.cabinet.view(original, kind)
+    return await asyncio.to_thread(_signed, office, original, data) if kind == "pdf" and office.document_key else data
+
+
+def _signed(office: Office, original: bytes, pdf: bytes) -> bytes:
+    """A PDF with the signature of its document; the sandbox signs nothing that may be real."""
+    invoice = read(original)
+    assert office.document_key is not None
+    return sign(pdf, invoice.signed_at or invoice.requested_at, office.document_key) if invoice.sandbox else pdf
 
 
 async def _signed_value(office: Office, merchant_id: int, number: str, original: bytes, kind: str) -> bytes:

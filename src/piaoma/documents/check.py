@@ -18,6 +18,7 @@ from piaoma.trust.checkpoint import LogPublicKey
 from .bundle import is_bundle, log_faults, unpack
 from .embedded import embedded_original
 from .ofd import CREATOR, NAMED, OFD_MARK, VERSIONS, Document, check_seal, read_ofd
+from .pdf_signature import is_signed_copy
 from .ticket import ticket_of
 
 PDF_MARK = b"%PDF"
@@ -110,7 +111,7 @@ def check_view(checked: Checked, shown: bytes, drawn: bytes) -> Checked:
     """The same for a view. A view is a pure function of its original: ours can be drawn again, and equal bytes show the
     same. Any other page, altered or drawn by another program or version, may show anything: then only the original
     inside is known, and the file as a whole is not."""
-    if shown == drawn:
+    if shown == drawn or is_signed_copy(shown, drawn):
         return checked
     verdict = Verdict.UNKNOWN if checked.verdict is Verdict.VALID else checked.verdict
     return msgspec.structs.replace(checked, verdict=verdict, reasons=(Refusal("VIEW-DIFFERS"), *checked.reasons))

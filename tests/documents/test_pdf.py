@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import typst
 import zxingcpp
+from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,7 +30,7 @@ from piaoma.documents.embedded import embedded_original
 from piaoma.documents.faces import font_files
 from piaoma.documents.layout import ROWS_LAST_KEPT
 from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI, render
-from piaoma.documents.ticket import SIZES, set_in, ticket_of, width_em, wrapped
+from piaoma.documents.ticket import SIZES, TITLES, set_in, ticket_of, width_em, wrapped
 from piaoma.invoice import original, printable, totals
 from piaoma.invoice.classification import load
 from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, ZeroKind
@@ -412,6 +413,29 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
     wider = {a for a, width in zip(letters, widths, strict=True) if width > printable.advances().get(a, 1000) + 0.5}
     assert not wider
     assert compiler.compile(format="pdf", pdf_standards=["a-3b"])
+
+
+def test_the_font_of_the_form_has_all_of_its_words() -> None:
+    """Every Chinese character that the template or a title holds; nothing of an invoice is drawn in it."""
+    template = re.sub(r"//.*", "", Path(renderer.__file__).with_name("invoice.typ").read_text())
+    words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set("，原件")  # not drawn: descriptions
+    font = TTFont(Path(renderer.__file__).parent / "fonts" / "form.ttf")
+    assert words <= {chr(code) for code in font.getBestCmap()}
+    assert font["name"].getDebugName(1) == "Piaoma Form" and "LXGW" not in font["name"].getDebugName(6)
+    assert all("PiaomaForm" not in font for font in _fonts_of(BUYER.name)) and _fonts_of("名称：") == {"PiaomaForm"}
+
+
+def _fonts_of(text: str) -> set[str]:
+    """The fonts in which a text stands on a page."""
+    found: set[str] = set()
+
+    def visit(piece: str, at: object, _: object, font: Any, size: float) -> None:
+        if piece.strip() == text:
+            found.add(str(font["/BaseFont"]).partition("+")[2].partition("-Identity")[0])
+
+    PdfReader(io.BytesIO(render(file_of(issued()), "pdf"))).pages[0].extract_text(visitor_text=visit)
+    assert found
+    return found
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:

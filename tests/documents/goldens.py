@@ -116,10 +116,10 @@ def pictures_of(name: str, data: bytes) -> Iterator[tuple[str, Image.Image]]:
     yield f"{name}.ofd.0.png", _kept(ofd_pages(render(data, "ofd"))[0])
 
 
-def pdf_pages(pdf: bytes) -> list[Image.Image]:
+def pdf_pages(pdf: bytes, ppi: int = PPI) -> list[Image.Image]:
     """By PDFium."""
     with pypdfium2.PdfDocument(pdf) as document:
-        return [page.render(scale=PPI / 72).to_pil() for page in document]
+        return [page.render(scale=ppi / 72).to_pil() for page in document]
 
 
 def ofd_pages(ofd: bytes) -> list[Image.Image]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
+import pypdfium2
 import pytest
 import zxingcpp
 from PIL import Image
@@ -14,7 +16,7 @@ from piaoma.documents.render import render
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.trust import Verdict, verify_original
-from tests.documents.goldens import FOLDER, differing, names, original_of, pictures_of
+from tests.documents.goldens import FOLDER, differing, names, original_of, pdf_pages, pictures_of
 from tests.documents.reading import artifacts_of, tree_of
 from tests.documents.verapdf import judged
 
@@ -53,11 +55,23 @@ def test_they_are_small() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_symbol_of_a_picture_can_be_scanned(name: str) -> None:
-    """In the picture for a chat, as small as it is."""
+def test_the_symbol_can_be_scanned(name: str) -> None:
+    """In the picture for a chat, as small as it is, and on every page of the PDF as another reader draws it."""
     data = original_of(name)
-    view = Image.open(io.BytesIO(render(data, "png")))
-    assert {found.text for found in zxingcpp.read_barcodes(view)} == {invoice_text(read(data))}
+    views = [Image.open(io.BytesIO(render(data, "png"))), *pdf_pages(render(data, "pdf"), 150)]
+    for view in views:
+        assert {found.text for found in zxingcpp.read_barcodes(view)} == {invoice_text(read(data))}
+
+
+@pytest.mark.parametrize("name", names())
+def test_pdfium_extracts_what_matters(name: str) -> None:
+    """A second reader of text beside pypdf: label and value stand together."""
+    data = original_of(name)
+    ticket = ticket_of(read(data))
+    with pypdfium2.PdfDocument(render(data, "pdf")) as document:
+        text = re.sub(r"\s", "", "".join(page.get_textpage().get_text_range() for page in document))
+    assert f"发票号码：{ticket.number}" in text and f"开票日期：{ticket.issued_on}" in text
+    assert f"（小写）{ticket.total}" in text and f"名称：{ticket.seller.name}" in text
 
 
 def test_verapdf_finds_them_conforming(tmp_path: Path) -> None:

@@ -418,7 +418,9 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
 def test_the_font_of_the_form_has_all_of_its_words() -> None:
     """Every Chinese character that the template or a title holds; nothing of an invoice is drawn in it."""
     template = re.sub(r"//.*", "", Path(renderer.__file__).with_name("invoice.typ").read_text())
-    words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set("，原件")  # not drawn: descriptions
+    words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set(
+        "，原件"
+    )  # not drawn: descriptions
     font = TTFont(Path(renderer.__file__).parent / "fonts" / "form.ttf")
     assert words <= {chr(code) for code in font.getBestCmap()}
     assert font["name"].getDebugName(1) == "Piaoma Form" and "LXGW" not in font["name"].getDebugName(6)

@@ -15,6 +15,7 @@ from piaoma.desk.config import Config, ConfigFault, load_config
 from piaoma.documents.embedded import embedded_original
 from piaoma.documents.pdf_signature import is_signed_copy, sign
 from piaoma.documents.render import render
+from piaoma.invoice.refusal import Refused
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from tests.conftest import Shop, with_shop
 from tests.desk.test_views import issue_one
@@ -22,10 +23,12 @@ from tests.documents.goldens import original_of, pdf_pages
 from tests.documents.verapdf import judged
 from tests.invoice.test_original import AT
 
+SECRET = "a secret of the tests that is long enough"
+
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> DocumentKey:
-    return open_document_key(tmp_path_factory.mktemp("keys"))
+    return open_document_key(tmp_path_factory.mktemp("keys"), SECRET)
 
 
 @pytest.fixture(scope="module", params=["one-line", "two-pages"])
@@ -65,9 +68,8 @@ def test_it_is_the_same_each_time_and_another_key_is_another_file(
     """RFC 6979, and the moment of the invoice."""
     drawn, signed = pair
     assert sign(drawn, AT, key) == signed
-    other = sign(drawn, AT, open_document_key(tmp_path))
+    other = sign(drawn, AT, open_document_key(tmp_path, SECRET))
     assert other != signed and is_signed_copy(other, drawn)
-    assert (tmp_path / "document.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_only_just_such_an_update_is_taken_for_a_signed_copy(pair: tuple[bytes, bytes], key: DocumentKey) -> None:
@@ -95,6 +97,18 @@ def test_the_shop_signs_when_it_is_told_to(tmp_path: Path) -> None:
     assert first == second and b"ETSI.CAdES.detached" in first
     plain, _ = with_shop(Config(data=str(tmp_path / "b")), story)
     assert b"ETSI.CAdES.detached" not in plain
+
+
+def test_the_key_is_kept_under_the_secret(tmp_path: Path) -> None:
+    """Enciphered, for its owner only; with another secret it does not open, with this one it is the same."""
+    key = open_document_key(tmp_path / "document", SECRET)
+    file = tmp_path / "document" / "document.key"
+    assert file.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert open_document_key(tmp_path / "document", SECRET).certificate == key.certificate
+    with pytest.raises(Refused) as caught:
+        open_document_key(tmp_path / "document", SECRET + "!")
+    assert caught.value.refusals[0].cause == "KEYS-SECRET-WRONG"
 
 
 def test_a_wrong_word_in_the_configuration_is_told() -> None:

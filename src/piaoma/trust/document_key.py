@@ -6,12 +6,15 @@ its own key with its own certificate; nobody else trusts it. Needs ``cryptograph
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from piaoma.invoice.refusal import refuse
+
+from .files import alone, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -36,18 +39,25 @@ class DocumentKey(msgspec.Struct, frozen=True):
         return self.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
 
 
-def open_document_key(folder: Path) -> DocumentKey:
-    """The key in a folder, made at the first time."""
+def open_document_key(folder: Path, secret: str) -> DocumentKey:
+    """The key in a folder, enciphered under a secret; made at the first time.
+
+    Raises ``Refused`` KEYS-SECRET-WRONG, KEYS-NOT-FITTING.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-    if not (folder / CERTIFICATE_FILE).exists():
-        _make(folder)
-    key = load_pem_private_key(read_private(folder / KEY_FILE), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE_FILE).read_bytes())
-    assert certificate.public_key() == key.public_key()
+    with alone(folder):
+        if not (folder / CERTIFICATE_FILE).exists():
+            _make(folder, secret)
+    try:
+        key = load_pem_private_key((folder / KEY_FILE).read_bytes(), secret.encode())
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE_FILE).read_bytes())
+    except (OSError, ValueError, TypeError):
+        raise refuse("KEYS-SECRET-WRONG", have=folder / KEY_FILE) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        raise refuse("KEYS-NOT-FITTING", have=folder)
     return DocumentKey(key, certificate.public_bytes(Encoding.DER))
 
 
@@ -68,25 +78,12 @@ def holds(certificate: bytes, data: bytes, signature: bytes) -> bool:
     return True
 
 
-def read_private(file: Path) -> bytes:
-    """The private key as it is kept, PEM."""
-    return file.read_bytes()
-
-
-def write_private(file: Path, pem: bytes) -> None:
-    """Keep the private key, for its owner only."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-        handle.write(pem)
-        handle.flush()
-        os.fsync(handle.fileno())
-
-
-def _make(folder: Path) -> None:
+def _make(folder: Path, secret: str) -> None:
     """A key and a certificate that names itself its issuer; the certificate last, so that half a pair is made anew."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
@@ -107,5 +104,6 @@ def _make(folder: Path) -> None:
         .sign(key, SHA256())
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / KEY_FILE, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    (folder / CERTIFICATE_FILE).write_bytes(certificate.public_bytes(Encoding.PEM))
+    kept = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(secret.encode()))
+    write_whole(folder / KEY_FILE, kept)
+    write_whole(folder / CERTIFICATE_FILE, certificate.public_bytes(Encoding.PEM))

@@ -6,10 +6,6 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
-import resource
-import threading
 from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
@@ -35,26 +31,11 @@ if TYPE_CHECKING:
 
 VIEW_VERSION = "v3"
 TEMPLATE = "invoice.typ"
-MEMORY_BYTES_MAX = 1_500 * 1024 * 1024  # of a worker
 PNG_PPI = 112  # 926 pixels wide: a chat shows it as it is, and characters of 9 pt are 14 pixels high
 PNG_PAGES_MAX = 10  # of one picture: the first nine and the last of a longer invoice
 PNG_GAP_PIXELS = 16  # grey between two pages
 
 BUILT_IN_FONT = "Libertinus Serif"  # of the typesetter: letters of European names that the others lack
-
-
-def start_worker() -> None:
-    """Bound a worker process before it renders anything; it ends with the process that started it."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A server that is killed cannot end its workers, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from lxml import etree
@@ -20,11 +20,9 @@ from .opening import Package, open_package
 PAGES_MAX = 4_000  # whose text is read
 _SAME_ROW = 1.5  # millimetres: texts whose tops differ by less stand in one row
 
+_Piece = tuple[float, float, str]  # y, x, text
 _ORIGINAL_ROOT = b"<EInvoice"
 _ROOT_BYTES = 400
-
-
-Piece = tuple[float, float, str]  # top and left in millimetres, and the text that begins there
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -36,12 +34,12 @@ class Document(msgspec.Struct, frozen=True):
     creator_version: str
     facts: dict[str, str]
     values: dict[str, tuple[str, ...]]
-    pieces: tuple[list[Piece], ...]  # texts of each page
+    pieces: tuple[list[_Piece], ...]  # texts of each page, with the labels of its template
     signatures: str  # the part that lists its seals; empty when there is none
 
     @property
     def text(self) -> tuple[str, ...]:
-        """The text of each page, row by row; worked out when asked for, since judging does not need it."""
+        """The text of each page, row by row; worked out when asked for: judging a sealed file does not need it."""
         return tuple(map(_rows, self.pieces))
 
 
@@ -61,7 +59,12 @@ def read_ofd(data: bytes) -> Document:
     ]
     if len(pages) > PAGES_MAX:
         raise refuse("OFD-TOO-LARGE", have=f"{len(pages)} pages", max=PAGES_MAX)
-    objects, pieces = _texts(package, pages)
+    templates = {
+        one.get("ID", ""): place_of(root, one.get("BaseLoc", ""), package)
+        for one in elements(document, "TemplatePage")
+        if one.get("BaseLoc")
+    }
+    objects, pieces = _texts(package, pages, templates)
     signatures = inner(body, "Signatures")
     return Document(
         package=package,
@@ -114,19 +117,30 @@ def _original(package: Package) -> bytes | None:
 
 
 def _texts(
-    package: Package, pages: list[tuple[str, str]]
-) -> tuple[dict[tuple[str, str], str], tuple[list[Piece], ...]]:
-    """The text of each object by page and id, and the pieces of each page."""
+    package: Package, pages: list[tuple[str, str]], templates: Mapping[str, str]
+) -> tuple[dict[tuple[str, str], str], tuple[list[_Piece], ...]]:
+    """The text of each object by page and id, and the pieces of each page, with the labels of its template."""
     objects: dict[tuple[str, str], str] = {}
-    texts = []
+    texts, labels = [], dict[str, list[_Piece]]()
     for page, part in pages:
-        pieces: list[Piece] = []
-        for one in elements(package.xml(part), "TextObject"):
-            text = "".join(code.text or "" for code in elements(one, "TextCode"))
-            objects.setdefault((page, one.get("ID", "")), text)
-            pieces.append((*_corner(one.get("Boundary", "")), text))
+        root = package.xml(part)
+        pieces: list[_Piece] = []
+        for identifier, piece in _pieces(root):
+            objects.setdefault((page, identifier), piece[2])
+            pieces.append(piece)
+        for template in {one.get("TemplateID", "") for one in elements(root, "Template")} & set(templates):
+            if template not in labels:
+                labels[template] = [piece for _, piece in _pieces(package.xml(templates[template]))]
+            pieces += labels[template]
         texts.append(pieces)
     return objects, tuple(texts)
+
+
+def _pieces(root: etree._Element) -> Iterator[tuple[str, _Piece]]:
+    """(id, place and text) of each text of a page."""
+    for one in elements(root, "TextObject"):
+        text = "".join(code.text or "" for code in elements(one, "TextCode"))
+        yield one.get("ID", ""), (*_corner(one.get("Boundary", "")), text)
 
 
 def _corner(boundary: str) -> tuple[float, float]:
@@ -138,7 +152,7 @@ def _corner(boundary: str) -> tuple[float, float]:
     return y, x
 
 
-def _rows(pieces: list[Piece]) -> str:
+def _rows(pieces: list[_Piece]) -> str:
     """Texts by their place: rows from the top, each from the left."""
     rows: list[list[tuple[float, str]]] = []
     top = float("-inf")

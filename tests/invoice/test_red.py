@@ -25,6 +25,7 @@ from piaoma.invoice.red_form import (
     PENDING,
     RedFormState,
     RedReason,
+    Side,
     confirm_until,
     first_state,
     may_follow,
@@ -168,9 +169,9 @@ def test_the_thirteen_states() -> None:
     """Two can be invoiced, two wait, nine are final; who raises it decides where it begins; 72 hours."""
     assert len(RedFormState) == 13 and len(FINAL) == 9
     assert {state.value for state in ISSUABLE} == {"01", "04"} and {state.value for state in PENDING} == {"02", "03"}
-    assert first_state(raised_by_seller=True, used=False) is RedFormState.NO_CONFIRMATION
-    assert first_state(raised_by_seller=True, used=True) is RedFormState.AWAITING_BUYER
-    assert first_state(raised_by_seller=False, used=True) is RedFormState.AWAITING_SELLER
+    assert first_state(Side.SELLER, used=False) is RedFormState.NO_CONFIRMATION
+    assert first_state(Side.SELLER, used=True) is RedFormState.AWAITING_BUYER
+    assert first_state(Side.BUYER, used=True) is RedFormState.AWAITING_SELLER
     assert confirm_until(AT) - AT == timedelta(hours=72)
 
 

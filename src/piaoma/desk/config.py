@@ -30,6 +30,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
+    red_returns_quota: bool = False  # whether a red invoice gives quota back in the month of the blue one
 
     @property
     def data_folder(self) -> Path:

@@ -29,6 +29,8 @@ from piaoma.trust.checkpoint import load_or_create_log_key
 from .config import Config
 from .log import keep_log
 from .pursue import pursue_for_ever
+from .reissue import correct_for_ever
+from .relations import CHAIN_MAX
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -76,7 +78,10 @@ class Office:
 
     def seal(self, request: IssueRequest, number: str) -> Sealed:
         """The signed original of a request under a number. Called in threads."""
-        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+        red = request.red.reference if request.red is not None else None
+        invoice = invoice_of(
+            request.draft, request.lines, request.totals, number, request.issued_at, request.bureau, red
+        )
         original = sign_original(invoice, self.signer)
         return Sealed(original, hashlib.sha256(original).hexdigest())
 
@@ -94,13 +99,20 @@ class Office:
 
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
-        rows = await self.database.read(
-            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
-        )
-        if rows and rows[0][0] is not None:
-            # Whoever has the mail may open the invoice anywhere, without a cookie.
-            pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-            return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+        place: str | None = number
+        for _ in range(CHAIN_MAX):
+            rows = await self.database.read(
+                "SELECT code_id, corrects, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
+                merchant_id, place,
+            )  # fmt: skip
+            if not rows:
+                break
+            if rows[0][0] is not None:
+                # Whoever has the mail may open the invoice anywhere, without a cookie.
+                pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
+                return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+            # A red invoice, and one that took another's place, are found where that one is.
+            place = rows[0][1] or rows[0][2]
         return ""
 
     async def numbering(self) -> Numbering:
@@ -143,6 +155,7 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(keep_log(office)),
                 ]
                 try:

@@ -108,8 +108,8 @@ async def start(
     old = await records.invoice(office, merchant_id, number)
     if (refusal := await _standing_refusal(office, old)) is not None:
         raise Refused(refusal)
+    await red.is_used(office, number)  # nothing begins while the platform cannot be reached
     await _check(office, old, buyer)
-    await red.is_used(office, number)  # so that nothing begins while the platform cannot be reached
     one = await add_reissue(
         office, old, buyer, reissue_id=reissue_id, by=Side.SELLER, made_by=made_by, code_id=None, email="",
         state=ReissueState.WORKING,

@@ -193,12 +193,12 @@ def test_both_sides_are_merchants_here(config: Config) -> None:
         await use(shop, number)
         form = await take_back(shop, number, by=Side.BUYER)
         assert form.state is RedFormState.AWAITING_SELLER
-        found = await relations.form_for(shop.office, buyer.merchant, shop.id, "f")
+        found = await relations.form_for(shop.office, buyer.merchant, "f")
         assert found == (form, Side.BUYER)
-        assert await relations.form_for(shop.office, shop.merchant, shop.id, "f") == (form, Side.SELLER)
+        assert await relations.form_for(shop.office, shop.merchant, "f") == (form, Side.SELLER)
         stranger = await new_shop(shop.office, "92330781MA2EDMFU50")
         with pytest.raises(Refused, match="RED-FORM-NOT-FOUND"):
-            await relations.form_for(shop.office, stranger.merchant, shop.id, "f")
+            await relations.form_for(shop.office, stranger.merchant, "f")
         with pytest.raises(Refused, match="RED-FORM-SIDE"):
             await red.act(shop.office, form, RedFormEvent.CONFIRM, Side.BUYER)
         form = await red.act(shop.office, form, RedFormEvent.CONFIRM, Side.SELLER)

@@ -7,8 +7,9 @@ way of every invoice (``issue``): the plan looks once more, under the lock, that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ import structlog
 from piaoma.channels import OutcomeUnknown, RedFormAnswer, RedFormRequest, Unavailable
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
-from piaoma.invoice.red import RedDraft, RedLine, whole
+from piaoma.invoice.red import RedDraft, RedLine, items, left, share, whole
 from piaoma.invoice.red_form import ISSUABLE, RedFormEvent, RedFormState, RedReason, Side, after
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
 from piaoma.invoice.rules.red import check_red
@@ -280,13 +281,42 @@ async def _form(office: Office, merchant_id: int, form_id: str) -> RedForm:
 
 
 class Left(msgspec.Struct, frozen=True):
-    """An item of a blue invoice as the page of its correction shows it; yuan."""
+    """What may still be taken back of an item of a blue invoice; yuan."""
 
     place: int
     name: str
-    amount: str
-    tax: str
-    inclusive: str
+    amount: Decimal
+    tax: Decimal
+
+    @property
+    def inclusive(self) -> Decimal:
+        return self.amount + self.tax
+
+
+async def items_left(office: Office, merchant_id: int, number: str) -> list[Left]:
+    """The items of a blue invoice that something is left of. Raises ``Refused`` INVOICE-NOT-FOUND, RED-OF-RED."""
+    invoice = await blue(office, merchant_id, number)
+    rest = left(invoice, await taken_back(office.database, merchant_id, number))
+    return [Left(place, invoice.lines[place].name, *both) for place, both in rest.items() if any(both)]
+
+
+async def lines_back(
+    office: Office, merchant_id: int, number: str, given_back: Mapping[int, Decimal]
+) -> tuple[RedLine, ...]:
+    """Red lines for the tax-inclusive sums that are given back of items, by place. Raises ``Refused`` RED-EXCEEDS,
+    RED-LINE-UNKNOWN at the field of the item."""
+    invoice = await blue(office, merchant_id, number)
+    named = items(invoice)
+    rest = {one.place: one for one in await items_left(office, merchant_id, number)}
+    lines = []
+    for place, inclusive in sorted(given_back.items()):
+        if place not in rest:
+            raise refuse("RED-LINE-UNKNOWN", f"back{place}", place=place + 1)
+        one = rest[place]
+        if inclusive > one.inclusive:
+            raise refuse("RED-EXCEEDS", f"back{place}", have=inclusive, left=one.inclusive)
+        lines.append(RedLine(place, *share(named[place], (one.amount, one.tax), inclusive)))
+    return tuple(lines)
 
 
 def seconds_left(form: RedForm, now: datetime) -> int:

@@ -135,14 +135,27 @@ async def relations(office: Office, merchant_id: int, number: str) -> Relations:
     )
 
 
-async def form_for(office: Office, who: Merchant, seller_id: int, form_id: str) -> tuple[RedForm, Side]:
+async def form_for(office: Office, who: Merchant, form_id: str) -> tuple[RedForm, Side]:
     """A red form, and on which side of it a merchant stands. Raises ``Refused`` RED-FORM-NOT-FOUND when on neither."""
-    form = await find_form(office.database, seller_id, form_id)
-    if form is not None and form.merchant_id == who.merchant_id:
+    form = await find_form(office.database, who.merchant_id, form_id)
+    if form is not None:
         return form, Side.SELLER
-    if form is not None and form.buyer_id == who.taxpayer_id:
-        return form, Side.BUYER
+    rows = await office.database.read(
+        SELECT_FORMS + "WHERE f.buyer_id = $1 AND f.buyer_id <> '' AND f.form_id = $2", who.taxpayer_id, form_id
+    )
+    if rows:
+        return form_of(rows[0]), Side.BUYER
     raise refuse("RED-FORM-NOT-FOUND")
+
+
+async def received(office: Office, who: Merchant, number: str) -> records.Invoice:
+    """An invoice that a merchant of this store got from another one. Raises ``Refused`` INVOICE-NOT-FOUND."""
+    owner = await owner_of(office, number.strip())
+    if owner is not None:
+        found = await records.invoice(office, owner, number.strip())
+        if found.buyer_id == who.taxpayer_id:
+            return found
+    raise refuse("INVOICE-NOT-FOUND")
 
 
 async def forms_for(office: Office, who: Merchant, count: int) -> list[tuple[RedForm, Side]]:

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, deliver, records
+from piaoma.desk import accounts, deliver, records, relations
 from piaoma.desk.filters import Filter
+from piaoma.desk.reissue_book import latest_reissue
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refusal, Refused
@@ -48,7 +49,9 @@ async def _invoice_page(request: Request, session: accounts.Session, refusals: t
     original = await records.original(office, session.merchant_id, number)
     return show(
         request, session, "invoice.html", status_of(refusals) if refusals else 200, invoice=found,
-        ticket=ticket_of(read(original)), deliveries=await deliver.deliveries(office, session.merchant_id, number),
+        ticket=ticket_of(read(original)), related=await relations.relations(office, session.merchant_id, number),
+        reissue=await latest_reissue(office, session.merchant_id, number),
+        deliveries=await deliver.deliveries(office, session.merchant_id, number),
         errors=explained(request, refusals),
     )  # fmt: skip
 

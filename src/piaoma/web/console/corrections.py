@@ -105,6 +105,7 @@ async def _take_back(request: Request, session: accounts.Session, seller_id: int
             return RedirectResponse(f"/console/corrections/forms/{raised.form_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
+            form.setdefault("key", forms.new_issue_key())
     try:
         used, left = await red.is_used(office, number), await red.items_left(office, seller_id, number)
     except Refused as refused:
@@ -201,6 +202,7 @@ async def new_title(request: Request, session: accounts.Session) -> Response:
                 return RedirectResponse(f"/console/corrections/reissues/{one.reissue_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
+        form.setdefault("key", forms.new_issue_key())
     return show(
         request, session, "reissue_new.html", status_of(refusals) if refusals else 200, invoice=found, form=form,
         typed=typed, errors=explained(request, refusals),

@@ -1,4 +1,4 @@
-"""Corrections by pages alone, without scripts: the customer's 换开, the shop's, both sides of a form, hostile requests."""
+"""Corrections by pages alone, without scripts: the customer's 换开, the shop's, both sides of a form, hostile ones."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle
 
 from piaoma.desk import accounts
@@ -20,9 +21,10 @@ WARM_RUNS = 3
 
 
 def bench_documents(config: Config, seconds: float) -> None:
-    """Medians of one invoice with one line, in milliseconds; the time is shared between the seven measurements."""
+    """Medians of one invoice with one line, in milliseconds; the time is shared between the measurements."""
     from piaoma.documents import ofd
     from piaoma.documents.check import examine
+    from piaoma.documents.formats import FORMATS
     from piaoma.documents.render import render
 
     # In turn, so that nothing that is kept of the invoice before helps.
@@ -55,6 +57,7 @@ def bench_documents(config: Config, seconds: float) -> None:
         "png": lambda: render(original, "png"),
         "ofd_sealed": lambda: sealed(next(turns)),
         "ofd_again": lambda: ofd.write(*next(kept)),
+        **{kind: partial(write, original) for kind, write in FORMATS.items()},
         "xml": lambda: sign_original(invoice, signer),
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),

@@ -17,6 +17,7 @@ classification = App(name="classification", help="Tax classification codes: impo
 app.command(classification)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
+FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
 
 
 @app.command
@@ -44,7 +45,7 @@ def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
 
 
 @app.command
-def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
+def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
     """Issue an invoice from a draft in JSON.
 
     Parameters
@@ -84,11 +85,61 @@ def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, 
 
 
 @app.command
+def convert(file: FileOrPipe, *, to: str, out: FileOrPipe | None = None, buyer_country: str = "") -> None:
+    """Turn an XML original into another form, without any server: pdf, png, ofd, json, ubl or xbrl.
+
+    Parameters
+    ----------
+    file
+        The original. ``-`` reads standard input.
+    to
+        pdf, png, ofd (without a seal), json, ubl (EN 16931) or xbrl (draft).
+    out
+        Where to write; ``-`` is standard output. By default NUMBER-电子发票 in this folder.
+    buyer_country
+        For ubl: where the buyer is, two letters as in ISO 3166. The original does not say it; China by default.
+    """
+    from .convert import convert as run
+
+    run(file, to, out, buyer_country)
+
+
+@app.command
 def audit(*, config: ConfigFile = None, json: bool = False) -> int:
     """Check every invariant over everything on disk; exit code 1 when one is broken."""
     from .records import audit_store
 
     return audit_store(config, json=json)
+
+
+@app.command
+def backup(target: Path, *, config: ConfigFile = None) -> int:
+    """Copy store, books and keys into a new folder while the server works.
+
+    Parameters
+    ----------
+    target
+        The folder to make.
+    """
+    from .backup import backup as run
+
+    return run(target, config)
+
+
+@app.command
+def restore(source: Path, *, check: bool = False, config: ConfigFile = None) -> int:
+    """Put a backup back into an empty data folder; numbers and codes of the time since are never used again.
+
+    Parameters
+    ----------
+    source
+        The folder that ``piaoma backup`` made.
+    check
+        Only say whether the backup is whole.
+    """
+    from .backup import restore_from
+
+    return restore_from(source, config, check=check)
 
 
 @app.command
@@ -208,3 +259,17 @@ def rehearse(
         "quota_fen": QUOTA_FEN if quota is None else quota * 100,
     }
     run(config, changes)
+
+
+@authority.command
+def use(number: str, *, config: ConfigFile = None) -> int:
+    """Rehearse what only a buyer does: confirm the use of an invoice (用途确认), so that its correction needs him.
+
+    Parameters
+    ----------
+    number
+        The 20-digit number of the invoice.
+    """
+    from .records import use_invoice
+
+    return use_invoice(number, config)

@@ -28,6 +28,7 @@ from rich.table import Table
 from piaoma.codes.symbol import draw
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.office import shanghai_now
+from piaoma.documents.formats import file_name
 from piaoma.trust import open_or_create
 
 from .records import audit_of
@@ -175,7 +176,7 @@ def _run(config: Config, out: Path, times: dict[str, float]) -> str:
     number = re.search(rb'"number":"(\d{20})"', state)[1].decode()  # type: ignore[index]
     out.mkdir(parents=True, exist_ok=True)
     for kind in SAVED:
-        (out / f"{number}-电子发票.{kind}").write_bytes(customer.get(f"/s/{token}/file/{kind}"))
+        (out / file_name(number, kind)).write_bytes(customer.get(f"/s/{token}/file/{kind}"))
         lap(f"{kind} saved")
     return number
 
@@ -186,7 +187,7 @@ def _finish(config: Config, out: Path, times: dict[str, float], number: str) -> 
     # Its log is thrown away with its shop; the log's key is kept, so the bundle verifies afterwards too.
     shutil.copy(config.data_folder / "keys" / "log.pub", load_config()[0].data_folder / "keys" / "demo-log.pub")
     for kind in SAVED:
-        result = verify_file(out / f"{number}-电子发票.{kind}", roots_of(None), log_keys_of(None))
+        result = verify_file(out / file_name(number, kind), roots_of(None), log_keys_of(None))
         if result.verdict != "valid" or result.total != f"¥{AMOUNT}":
             raise RuntimeError(f"{kind} does not verify: {result}")
     times["files verified"] = time.perf_counter() - clock

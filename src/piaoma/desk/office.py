@@ -22,9 +22,19 @@ from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_sm
 from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
-from piaoma.store import BatchWriter, Database, FolderLock, IssueRequest, Outcome, Sealed, migrations, open_database
+from piaoma.store import (
+    BatchWriter,
+    Database,
+    FolderLock,
+    IssueRequest,
+    Outcome,
+    Sealed,
+    StoreLocked,
+    migrations,
+    open_database,
+)
 from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
-from piaoma.trust.checkpoint import load_or_create_log_key
+from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 
 from .config import Config
 from .log import keep_log
@@ -34,6 +44,7 @@ from .relations import CHAIN_MAX
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+RESTORING = "restoring"  # a file in the data folder: a restore has begun and not ended
 NUMBERING_SECONDS = 0.5  # how long the channel's way of numbering is taken for granted
 
 
@@ -64,6 +75,7 @@ class Office:
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
+        self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
@@ -137,10 +149,12 @@ async def open_office(
     """Open everything, and close it in the end; ``work`` runs the outbox and the log and asks after
     open outcomes.
 
-    Raises ``StoreLocked`` when another process holds the data folder, ``SchemaMismatch`` when the store belongs to
-    another version.
+    Raises ``StoreLocked`` when another process or an unfinished restore holds the data folder, ``SchemaMismatch`` when
+    the store belongs to another version.
     """
     folder = config.data_folder
+    if (folder / RESTORING).exists():
+        raise StoreLocked(f"{folder} holds a restore that was not finished: run piaoma restore again")
     make_private(folder)
     lock = FolderLock(folder) if config.database_url.startswith("sqlite:") else None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from piaoma.documents.formats import FORMATS
 from piaoma.documents.ofd import OFD_VERSION, SIGNATURE
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, milliseconds, write_block
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 
 async def view(office: Office, merchant_id: int, number: str, kind: str) -> bytes:
-    """The original (``xml``) or a view of it: ``pdf``, ``png``, ``ofd``.
+    """The original (``xml``), a view of it (``pdf``, ``png``, ``ofd``), or it as data (``json``, ``ubl``, ``xbrl``).
 
-    Raises ``Refused`` INVOICE-NOT-FOUND and as ``Cabinet.view``.
+    Raises ``Refused`` INVOICE-NOT-FOUND and as ``Cabinet.view`` or the format's ``write``.
     """
     original = await records.original(office, merchant_id, number)
+    if kind in FORMATS:
+        return await asyncio.to_thread(FORMATS[kind], original)
     signed_value = await _signed_value(office, merchant_id, number, original) if kind == "ofd" else b""
     return await office.cabinet.view(original, kind, signed_value)
 

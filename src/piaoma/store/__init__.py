@@ -25,6 +25,7 @@ from .red_forms import (
     stop_asking,
     taken_back,
 )
+from .renew import Renewal, renew
 from .settle import (
     Intent,
     due_intents,
@@ -41,10 +42,11 @@ from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
     "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
-    "LogFault", "Missing", "NewForm", "NumberBlock", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm", "Row",
-    "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block", "add_form", "audit",
-    "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form", "find_intent", "form_of", "inclusion",
-    "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations",
-    "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form", "sequence", "set_quota",
-    "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back", "write_block",
+    "LogFault", "Missing", "NewForm", "NumberBlock", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
+    "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
+    "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form", "find_intent",
+    "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile",
+    "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form", "renew",
+    "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back",
+    "write_block",
 ]  # fmt: skip

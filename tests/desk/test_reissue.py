@@ -352,3 +352,29 @@ def test_the_new_one_never_comes_before_the_red(config: Config, monkeypatch: pyt
         assert "I6" in await broken_invariants(shop)
 
     with_shop(config, story)
+
+
+def test_the_mails_say_what_happened(config: Config) -> None:
+    """One for the red invoice, which names the old one; one for the new, which says what it replaces."""
+    from email import message_from_bytes
+    from email.policy import default
+
+    async def story(shop: Shop) -> None:
+        had = await claimed(shop)
+        await start(shop, had.number)
+        while await shop.office.outbox.work_once():
+            pass
+        mails = [
+            message_from_bytes(file.read_bytes(), policy=default)
+            for file in (shop.office.config.data_folder / "mail").glob("*.eml")
+        ]
+        texts = {str(mail["Subject"]): mail.get_body().get_content() for mail in mails}  # type: ignore[union-attr]
+        assert len(texts) == 3
+        red_mail = next(text for subject, text in texts.items() if "开具的红字电子发票 ¥-58.00" in subject)
+        assert f"您的发票 {had.number} 已被红冲" in red_mail
+        new_mail = next(text for subject, text in texts.items() if "开具的换开后的电子发票 ¥58.00" in subject)
+        assert f"替换抬头有误的 {had.number}" in new_mail and RIGHT.name in new_mail
+        link = new_mail.rpartition("随时可以再取：")[2].strip()
+        assert had.token.lower() in link.lower()
+
+    tell(config, story)

@@ -56,6 +56,11 @@ class Reissue(msgspec.Struct, frozen=True):
     changed_at: datetime
     next_at: datetime | None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether something may still come of it."""
+        return self.state in (ReissueState.ASKED, ReissueState.WORKING, ReissueState.CONFIRMING, ReissueState.RED)
+
 
 _COLUMNS = """merchant_id, reissue_id, blue_number, code_id, started_by, made_by, buyer, email, state, red_number,
               new_number, refusal, attempts, created_at_ms, changed_at_ms, next_at_ms"""

@@ -68,11 +68,12 @@ class Ticket(msgspec.Struct, frozen=True):
     remark: str
     drawer: str
     mark: str
+    red: bool = False  # 红字发票: pages say so; the form itself shows it by its figures and its remark only
 
 
 def ticket_of(invoice: IssuedInvoice) -> Ticket:
     """The ticket of an issued invoice."""
-    return _ticket(
+    ticket = _ticket(
         invoice.kind,
         invoice.buyer,
         invoice.seller,

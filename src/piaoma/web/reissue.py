@@ -10,19 +10,21 @@ import asyncio
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.title_qr import read_title as read_title_qr
 from piaoma.codes.token import canonical
 from piaoma.desk.reissue import ask, customers_refusal
+from piaoma.desk.reissue_book import latest_reissue
 from piaoma.desk.reissue_rules import Mode, rules_of
-from piaoma.desk.scan import Scan, title_faults
+from piaoma.desk.scan import Scan, scan, title_faults
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 
 from . import cookies, forms
 from .errors import explained, status_of
+from .live import stream_state
 from .page import office_of, render
 from .scan import carried, scanned
 from .signed import pack, unpack
@@ -139,7 +141,33 @@ async def do_ask(request: Request) -> Response:
     return response
 
 
+async def _state(request: Request, token: str, secret: str, *, granted: bool) -> tuple[str, bool]:
+    """Where the request about the invoice that stands now is, and whether nothing more comes of it."""
+    office = office_of(request)
+    found = await scan(office, token, secret, granted=granted)
+    one = found.invoice and await latest_reissue(office, found.invoice.merchant_id, found.invoice.number)
+    return (one.state.value, not one.under_way) if one else ("none", True)
+
+
+async def state(request: Request) -> Response:
+    """The state of the request, for scripts that poll."""
+    found, secret = await scanned(request)
+    return JSONResponse({"state": (await _state(request, found.code.token, secret, granted=found.mine))[0]})
+
+
+async def events(request: Request) -> Response:
+    """The state of the request as server-sent events until it is final."""
+    found, secret = await scanned(request)
+
+    async def read_state() -> tuple[str, bool]:
+        return await _state(request, found.code.token, secret, granted=found.mine)
+
+    return stream_state(request, read_state)
+
+
 routes = [
+    Route("/s/{token}/reissue/state.json", state),
+    Route("/s/{token}/reissue/events", events),
     Route("/s/{token}/reissue", show),
     Route("/s/{token}/reissue", do_ask, methods=["POST"]),
     Route("/s/{token}/reissue/title", keep_title, methods=["POST"]),

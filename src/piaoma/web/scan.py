@@ -190,10 +190,14 @@ async def _corrections(request: Request, found: Scan) -> dict[str, Any]:
     office, issued = office_of(request), found.invoice
     assert issued is not None
     one = await latest_reissue(office, issued.merchant_id, issued.number)
-    under_way = one is not None and one.state.value in ("asked", "working", "confirming", "red")
+    under_way = one is not None and one.under_way
     refusal = None if under_way else await customers_refusal(office, issued, found.code.code_id)
     return {
         "reissue": one,
+        "under_way": under_way,
+        # Without scripts the page looks again by itself.
+        "refresh": REFRESH_SECONDS[-1] if under_way else 0,
+        "onward": carried(request),
         "reissue_errors": explained(request, one.refusals) if one else [],
         "may_reissue": not under_way and refusal is None,
         "earlier": await relations.family(office, issued.merchant_id, issued.number),

@@ -11,6 +11,7 @@ from piaoma.invoice.red import BlueState
 from piaoma.invoice.red_form import Side
 from piaoma.invoice.refusal import refuse
 from piaoma.store import RedForm, find_form, form_of
+from piaoma.store.plan import PREFIX_DIGITS
 from piaoma.store.red_forms import SELECT_FORMS
 
 from . import records
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .office import Office
 
 CHAIN_MAX = 50  # replacements of one invoice that are followed
-PREFIX_DIGITS = 5
 
 
 class NumberState(msgspec.Struct, frozen=True):

@@ -85,6 +85,7 @@ def ticket_of(invoice: IssuedInvoice) -> Ticket:
         issued_on=f"{invoice.issued_on:%Y年%m月%d日}",
         mark=SAMPLE_MARK if invoice.sandbox else "",
     )
+    return msgspec.structs.replace(ticket, red=True) if invoice.red is not None else ticket
 
 
 def ticket_of_draft(draft: Draft, lines: Sequence[PricedLine], totals: Totals) -> Ticket:

@@ -34,6 +34,7 @@ from piaoma.store import (
     set_quota,
     taken_back,
 )
+from piaoma.trust import SignerFault
 
 from .pursue import first_call
 
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 
 KEY_MAX = 100  # characters of an idempotency key
 PROVISION_TRIES_MAX = 4
+# Refusals that pass by themselves: nothing was submitted, and the same may be tried again.
+PASSING = frozenset({
+    "ISSUE-CHANNEL-DOWN", "ISSUE-BUSY", "ISSUE-NO-NUMBERS", "ISSUE-SIGNER-DOWN", "ISSUE-SIGNER-NOT-FITTING",
+    "ISSUE-SIGNER-NOT-VALID",
+})  # fmt: skip
 ANSWER_SECONDS_MAX = 4.0  # how long a request waits for a remote channel before it says 开票中
 
 
@@ -65,8 +71,9 @@ async def issue(
     """
     assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
     now = office.now()
-    if not office.signer.valid_at(now):
-        return _nothing_submitted("ISSUE-SIGNER-NOT-VALID")
+    fault = office.signer.fault_at(now)
+    if fault is not None:
+        return _nothing_submitted(fault)
     faults = rules.check(draft, now.date(), office.catalogue)
     if faults:
         # A rule that came into force since is no reason to refuse what was issued before it.
@@ -101,8 +108,9 @@ async def issue_red(
     transaction, in which the form's state and the sums taken back are looked at once more."""
     assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
     now = office.now()
-    if not office.signer.valid_at(now):
-        return _nothing_submitted("ISSUE-SIGNER-NOT-VALID")
+    fault = office.signer.fault_at(now)
+    if fault is not None:
+        return _nothing_submitted(fault)
     digest = hashlib.sha256(msgspec.json.encode((red.blue.number, form_id, red.lines))).hexdigest()
     known = await earlier_outcome(office.database, merchant_id, issue_key, digest)
     if known is not None:
@@ -143,6 +151,8 @@ async def _submit(office: Office, request: IssueRequest) -> Outcome:
         return _nothing_submitted("ISSUE-CHANNEL-DOWN")
     except Overloaded:
         return _nothing_submitted("ISSUE-BUSY")
+    except SignerFault as signer_fault:
+        return _nothing_submitted(signer_fault.cause)
     except Refused as refused:
         return Outcome(IssueState.REFUSED, refusals=refused.refusals)
     if outcome.state is IssueState.SUBMITTED and not outcome.repeated:

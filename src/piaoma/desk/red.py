@@ -39,7 +39,7 @@ from piaoma.store import (
 
 from . import records
 from .deliver import contact_of
-from .issue import KEY_MAX, issue_red
+from .issue import KEY_MAX, PASSING, issue_red
 from .merchant import merchant
 
 if TYPE_CHECKING:
@@ -263,15 +263,11 @@ async def _go_on(office: Office, form: RedForm) -> None:
     outcome = await issue_of(office, form)
     if outcome.state is not IssueState.REFUSED:
         return
-    if any(refusal.cause in _PASSING for refusal in outcome.refusals):
+    if any(refusal.cause in PASSING for refusal in outcome.refusals):
         await keep_form_waiting(office.database, form, office.now(), unknown=False)
     else:
         _log.warning("red invoice refused", form=form.form_id, causes=[one.cause for one in outcome.refusals])
         await stop_asking(office.database, form)
-
-
-# Refusals that pass by themselves.
-_PASSING = frozenset({"ISSUE-CHANNEL-DOWN", "ISSUE-BUSY", "ISSUE-NO-NUMBERS", "ISSUE-SIGNER-NOT-VALID"})
 
 
 async def _form(office: Office, merchant_id: int, form_id: str) -> RedForm:

@@ -27,7 +27,7 @@ from piaoma.store import IssueState, RedForm, find_form
 
 from . import records, red, relations
 from .deliver import contact_of
-from .issue import issue
+from .issue import PASSING, issue
 from .merchant import Merchant, merchant, quota
 from .reissue_book import (
     Reissue,
@@ -53,7 +53,6 @@ NEW_TRIES_MAX = 100  # keys that the new invoice may use; each stands for one re
 CONFIRMING_SECONDS = 60  # between two looks whether the form of a 换开 was confirmed
 REISSUE_DELAYS_S = (2, 4, 8, 15, 30, 60, 300, 900, 3600)  # between two tries; the last repeats
 
-_PASSING = frozenset({"ISSUE-CHANNEL-DOWN", "ISSUE-BUSY", "ISSUE-NO-NUMBERS", "ISSUE-SIGNER-NOT-VALID"})
 _log = structlog.get_logger("piaoma.reissue")
 
 
@@ -177,7 +176,7 @@ async def _redden(office: Office, one: Reissue) -> None:
                 made_by=one.made_by or one.started_by,
             )  # fmt: skip
         except Refused as refused:
-            if any(refusal.cause in _PASSING for refusal in refused.refusals):
+            if any(refusal.cause in PASSING for refusal in refused.refusals):
                 await wait(office, one, _delay(one))
             else:
                 await set_failed(office, one, refused.refusals)
@@ -283,6 +282,8 @@ async def _check(office: Office, old: records.Invoice, buyer: Buyer) -> None:
     seller = await merchant(office, old.merchant_id)
     if seller.state != "active":
         raise refuse("MERCHANT-SUSPENDED")
+    if (fault := office.signer.fault_at(office.now())) is not None:
+        raise refuse(fault)
     draft, today = draft_anew(invoice, buyer, seller), office.now().date()
     refuse_all(rules.check(draft, today, office.catalogue))
     lines, sums = totals.price(draft, today, office.catalogue)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ import pytest
 
 from piaoma.desk import red, reissue, relations, scan
 from piaoma.desk.config import Config
+from piaoma.desk.office import open_office
 from piaoma.desk.reissue_book import Reissue, ReissueState
 from piaoma.desk.reissue_rules import Mode, Rules, change_rules, rules_of
 from piaoma.invoice.original_reader import read
@@ -21,7 +24,7 @@ from piaoma.invoice.red_form import RedFormEvent, RedFormState, RedReason, Side
 from piaoma.invoice.refusal import Refused
 from piaoma.store import WriteConflict
 from tests.channels.test_rehearsals import rehearse
-from tests.conftest import COMPANY, PERSON, Shop, with_shop
+from tests.conftest import COMPANY, PERSON, Shop, fresh_database, new_shop, with_shop
 from tests.desk.test_red import issued, use
 from tests.store.test_writing import broken_invariants
 
@@ -378,3 +381,33 @@ def test_the_mails_say_what_happened(config: Config) -> None:
         assert had.token.lower() in link.lower()
 
     tell(config, story)
+
+
+def test_two_processes_go_on_with_one_request(postgres_server: str, tmp_path: Path) -> None:
+    """Two offices on one PostgreSQL, their workers and requests at once: one of each, and both say the same."""
+    database = fresh_database(postgres_server)
+    configs = [Config(data=str(tmp_path / name), database=database, base_url="http://a.test") for name in "ab"]
+
+    async def tell_both() -> None:
+        async with open_office(configs[0], work=False) as first:
+            shop = await new_shop(first)
+            for name in ("keys/token.key", "keys/cookie.key", "keys/sandbox"):
+                source, target = Path(configs[0].data) / name, Path(configs[1].data) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+            for name in Path(configs[0].data, "keys").glob("sandbox.*"):
+                shutil.copy(name, Path(configs[1].data, "keys"))
+            async with open_office(configs[1], work=False) as second:
+                had = await claimed(shop)
+                others = Shop(second, shop.merchant)
+                calls = [start(each, had.number) for each in (shop, others) for _ in range(5)]
+                workers = [later(each) for each in (shop, others)]
+                states = await asyncio.gather(*calls, *workers, return_exceptions=True)
+                odd = [each for each in states if isinstance(each, BaseException)]
+                assert not [each for each in odd if not isinstance(each, Refused | WriteConflict)], odd
+                await later(others)
+                one = await reissue.retry(first, shop.id, "r")
+                assert one.state is ReissueState.DONE and one == await reissue.retry(second, shop.id, "r")
+                assert await numbers(shop) == 3 and await broken_invariants(shop) == []
+
+    asyncio.run(tell_both())

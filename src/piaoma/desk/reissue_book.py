@@ -179,9 +179,11 @@ async def decide_asked(office: Office, one: Reissue, state: ReissueState, made_b
     next_ms = None
     if state is ReissueState.WORKING:
         next_ms = milliseconds(office.now() + timedelta(seconds=FIRST_TURN_SECONDS))
+    email = one.email if state is ReissueState.WORKING else ""
     return await _change(
-        office, one, "state = $4, made_by = $5, next_at_ms = $6", "'asked'", state.value, made_by, next_ms
-    )
+        office, one, "state = $4, made_by = $5, next_at_ms = $6, email = $7", "'asked'", state.value, made_by, next_ms,
+        email,
+    )  # fmt: skip
 
 
 async def set_red(office: Office, one: Reissue, red_number: str) -> None:

@@ -395,8 +395,8 @@ def test_two_processes_go_on_with_one_request(postgres_server: str, tmp_path: Pa
                 source, target = Path(configs[0].data) / name, Path(configs[1].data) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-            for name in Path(configs[0].data, "keys").glob("sandbox.*"):
-                shutil.copy(name, Path(configs[1].data, "keys"))
+            for secret in Path(configs[0].data, "keys").glob("sandbox.*"):
+                shutil.copy(secret, Path(configs[1].data, "keys"))
             async with open_office(configs[1], work=False) as second:
                 had = await claimed(shop)
                 others = Shop(second, shop.merchant)

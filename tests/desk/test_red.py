@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -291,3 +292,32 @@ def test_quota_is_given_back_when_it_is_chosen(config: Config) -> None:
         assert (row[0], row[1]) == (0, 0)
 
     tell(generous, story)
+
+
+def test_verification_says_what_was_taken_back(tmp_path: Path) -> None:
+    """查验 of a file: nothing known, then a part, then the whole; and of the red one itself. Only who has the file and
+    its figures is told."""
+    from piaoma.desk.verify import File, verify_files
+    from piaoma.documents.report import Light
+    from piaoma.trust import Verdict
+
+    async def story(shop: Shop) -> None:
+        number = await issued(shop)
+
+        async def checked(of: str) -> tuple[Light | None, list[str], Verdict]:
+            data = await shop.office.view(shop.id, of, "xml")
+            report = (await verify_files(shop.office, [File("a.xml", data)]))[0]
+            causes = [reason.cause for one in report.items if one.name == "red" for reason in one.reasons]
+            return report.light("red"), causes, report.verdict
+
+        assert await checked(number) == (Light.OK, [], Verdict.VALID)
+        await use(shop, number)
+        part = await take_back(shop, number, RedLine(0, D("-50.00"), D("-3.00")))
+        part = await red.act(shop.office, part, RedFormEvent.CONFIRM, Side.BUYER)
+        assert await checked(number) == (Light.WARN, ["RED-TAKEN-BACK-PARTLY"], Verdict.VALID)
+        rest = await take_back(shop, number, form_id="rest")
+        await red.act(shop.office, rest, RedFormEvent.CONFIRM, Side.BUYER)
+        assert await checked(number) == (Light.BAD, ["RED-TAKEN-BACK"], Verdict.INVALID)
+        assert await checked(str(part.number)) == (Light.OK, [], Verdict.VALID)
+
+    tell(Config(data=str(tmp_path)), story)

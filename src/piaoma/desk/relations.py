@@ -10,8 +10,8 @@ import msgspec
 from piaoma.invoice.red import BlueState
 from piaoma.invoice.red_form import Side
 from piaoma.invoice.refusal import refuse
-from piaoma.store import RedForm, find_form, form_of
-from piaoma.store.plan import PREFIX_DIGITS
+from piaoma.store import Database, RedForm, find_form, form_of
+from piaoma.store.plan import PREFIX_DIGITS, SHANGHAI
 from piaoma.store.red_forms import SELECT_FORMS
 
 from . import records
@@ -57,22 +57,23 @@ class Relations(msgspec.Struct, frozen=True):
 
 async def state_of(office: Office, number: str) -> NumberState | None:
     """What became of the invoice with a number, or None when it is not of this store."""
-    if len(number) != 20 or not (number.isascii() and number.isdigit()):
-        return None
-    owner = await office.database.read_by_key(_OWNER, number[:PREFIX_DIGITS], int(number[PREFIX_DIGITS:]))
-    if owner is None:
-        return None
-    row = await office.database.read_by_key(_STATE, owner[0], number)
+    owner = await owner_of(office, number)
+    return None if owner is None else await standing(office.database, owner, number)
+
+
+async def standing(database: Database, merchant_id: int, number: str) -> NumberState | None:
+    """The same for a number of a merchant that is known."""
+    row = await database.read_by_key(_STATE, merchant_id, number)
     if row is None:
         return None
     if row["corrects"] is not None:
         return NumberState(number, BlueState.NORMAL, is_red=True, corrects=row["corrects"])
-    reds = await office.database.read(_REDS, owner[0], number)
+    reds = await database.read(_REDS, merchant_id, number)
     state = BlueState.NORMAL
     if row["taken_fen"]:
         state = BlueState.RED if row["taken_fen"] == row["total_fen"] else BlueState.PARTLY_RED
-    changed_at = datetime.fromtimestamp(reds[-1][1] / 1000, office.now().tzinfo) if reds else None
-    replaced = await replacing(office, owner[0], number) is not None
+    changed_at = datetime.fromtimestamp(reds[-1][1] / 1000, SHANGHAI) if reds else None
+    replaced = await database.read_by_key(_REPLACING, merchant_id, number) is not None
     return NumberState(number, state, False, "", tuple(one[0] for one in reds), changed_at, replaced)
 
 

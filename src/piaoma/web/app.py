@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, reissue, scan
+from . import console, home, log, reissue, scan, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
@@ -21,6 +21,7 @@ ROUTES = [
     *scan.routes,
     *reissue.routes,
     *home.routes,
+    *verify.routes,
     *log.routes,
     *console.routes,
 ]  # customers first: routes are tried in this order

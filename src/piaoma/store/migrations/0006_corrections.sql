@@ -10,8 +10,6 @@ ALTER TABLE invoices ADD COLUMN quota_fen BIGINT NOT NULL DEFAULT 0;
 UPDATE invoices SET quota_fen = amount_fen;
 CREATE INDEX invoices_correcting ON invoices (merchant_id, corrects) WHERE corrects IS NOT NULL;
 CREATE UNIQUE INDEX invoices_replacing ON invoices (merchant_id, replaces) WHERE replaces IS NOT NULL;
--- Whose number it is, when only the number is known.
-CREATE INDEX number_blocks_by_range ON number_blocks (prefix, first_sequence);
 
 -- What each red invoice takes back of each item of its blue one; written with its issue, also while the outcome of that
 -- is open, and gone when it is refused. Amounts are negative.

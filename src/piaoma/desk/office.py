@@ -27,7 +27,9 @@ from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create
 from piaoma.trust.checkpoint import load_or_create_log_key
 
 from .config import Config
+from .indexing import keep_index
 from .log import keep_log
+from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .views import view
 
@@ -71,6 +73,8 @@ class Office:
         mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
+        self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
@@ -144,13 +148,15 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(keep_log(office)),
+                    asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_writing(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop(tasks)
+                    await _stop([*tasks, *office.exports.values()])
         finally:
             await office.cabinet.close()
             await ledger.close()

@@ -101,12 +101,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
+    """Measure: ``issue`` (over HTTP, beside a floor), ``console``, ``documents``, ``pdf``, ``pages``, ``search`` …
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search or log.
+        issue, console, documents, pdf, pages, search or log.
     seconds
         How long each measurement runs.
     clients

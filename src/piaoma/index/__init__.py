@@ -7,8 +7,8 @@ not know that this room exists.
 
 from .entry import BLUE, RED, LineFigures, item_name, lines_of
 from .figures import Sum, TaxRow, choices, sums, taxes, top_items, waits
-from .follow import TURN_MAX, WAIT_BOUNDS_S, behind, follow, rebuild
-from .select import Found, Selection, Wanted, read, read_parts, select
+from .following import TURN_MAX, WAIT_BOUNDS_S, behind, follow, rebuild
+from .selecting import Found, Selection, Wanted, read, read_parts, select
 
 __all__ = [
     "BLUE", "RED", "TURN_MAX", "WAIT_BOUNDS_S", "Found", "LineFigures", "Selection", "Sum", "TaxRow", "Wanted",

@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
 
 def entry_of(row: Row) -> Entry:
-    """The entry of a row of ``follow.FOLLOWING``."""
+    """The entry of a row of ``following.FOLLOWING``."""
     lines = lines_of(bytes(row["original"]))
     items = tuple(dict.fromkeys(line.item for line in lines))[:ITEMS_MAX]
     rates: dict[str, tuple[int, int, int]] = {}

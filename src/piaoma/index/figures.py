@@ -69,7 +69,7 @@ async def top_items(database: Database, merchant_id: int, month: str, count: int
 
 
 async def waits(database: Database, merchant_id: int, since: date, until: date) -> dict[int, int]:
-    """How many invoices came within so many seconds of their code; keys are ``follow.WAIT_BOUNDS_S``."""
+    """How many invoices came within so many seconds of their code; keys are ``following.WAIT_BOUNDS_S``."""
     rows = await database.read(
         "SELECT bound_s, sum(invoices) FROM index_waits WHERE merchant_id = $1 AND day >= $2 AND day <= $3"
         " GROUP BY bound_s ORDER BY bound_s",

@@ -19,7 +19,7 @@ from . import bits
 from .entry import DAY_BITS, TOTAL_BITS, TOTAL_ZERO, day_number
 from .terms import Words, normal, words_of
 
-VERIFY_MAX = 2_000  # invoices whose texts are looked at before a search is answered
+VERIFY_MAX = 1_000  # invoices whose texts are looked at before a search is answered
 FETCH = 500  # entries read at a time
 
 

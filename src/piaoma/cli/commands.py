@@ -92,6 +92,14 @@ def audit(*, config: ConfigFile = None, json: bool = False) -> int:
 
 
 @app.command
+def reindex(*, config: ConfigFile = None) -> int:
+    """Build the index of invoices again, with the server stopped: searches, figures and reports are derived from it."""
+    from .records import reindex as run
+
+    return run(config)
+
+
+@app.command
 def config(*, config: ConfigFile = None, json: bool = False) -> None:
     """Print the configuration in force and where each value comes from."""
     from .records import show_config

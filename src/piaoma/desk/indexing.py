@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .office import Office
 
 IDLE_SECONDS = 0.5
-BUSY_SECONDS = 1.0  # between two turns while invoices are being issued: issuing goes first
-BUSY_TURN_MAX = 160  # invoices of such a turn
+BUSY_SECONDS = 3.0  # between two turns while invoices are being issued: issuing goes first
+BUSY_TURN_MAX = 256  # invoices of such a turn
 CATCH_UP_MAX = 2 * TURN_MAX  # a reader takes in so many himself before he is answered
 
 _log = structlog.get_logger("piaoma.index")

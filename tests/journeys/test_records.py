@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
@@ -55,7 +55,7 @@ def test_the_board_follows_by_itself(browser: Browser, shop: tuple[Served, Brows
     before = page.inner_text(".fig")
     page.evaluate("window.untouched = true; document.activeElement.blur()")
     issue(browser, owner, served.base_url, "7.70")
-    page.wait_for_function(f"document.querySelector('.fig').innerText !== {before!r}", timeout=10_000)
+    expect(page.locator(".fig").first).not_to_have_text(before, timeout=10_000)
     assert page.evaluate("window.untouched") and page.is_visible("#board details table")
     page.close()
 

@@ -144,7 +144,7 @@ def test_what_customers_typed_is_shown_and_never_run(config: Config) -> None:
         seen = 0
         for path in (
             "/console", "/console/board", "/console/invoices?all=1", f"/console/invoices/{number}",
-            "/console/reports/taxes", f"/console/invoices?q={quoted}&item={quoted}",
+            "/console/reports/taxes", "/console/reports/issued", f"/console/invoices?q={quoted}&item={quoted}",
             f"/console/invoices?q={typed}&clerk={typed}&item={typed}&rate={typed}&since={typed}&min={typed}",
             f"/console/reports/taxes?first={typed}&last={typed}",
         ):  # fmt: skip
@@ -307,7 +307,8 @@ def test_nobody_gets_at_another_merchants_records(config: Config) -> None:
             got = []
             for path in ("/console/invoices?q=77", f"/console/invoices?q={number[-5:]}", "/console/invoices?cursor=99",
                          "/console/invoices?all=1", "/console/invoices?item=秘密商品", "/console/invoices",
-                         "/console/reports/taxes", "/console", "/console/board", "/console/exports",
+                         "/console/reports/taxes", "/console/reports/issued", "/console", "/console/board",
+                         "/console/exports",
                          f"/console/invoices/{number}"):  # fmt: skip
                 page = (await client.get(path, follow_redirects=True)).text
                 if "秘密测试部" in page or "77.77" in page or "73.37" in page or export in page or "秘密搜索" in page:
@@ -389,6 +390,18 @@ def test_every_figure_of_the_board_leads_to_the_same_sum(config: Config) -> None
         report = (await client.get("/console/reports/taxes")).text
         address = re.search(r'<a href="(/console/invoices\?since[^"]+)">0.06</a>', report)
         assert address is not None and figures((await client.get(html.unescape(address[1]))).text)[0] == "3"
+        for by, counts in (("day", {"3"}), ("kind", {"3"}), ("colour", {"3"}), ("clerk", {"1", "2"}), ("shop", {"3"})):
+            page = (await client.get(f"/console/reports/issued?by={by}")).text
+            rows = re.findall(
+                r"<tr><td>(.*?)</td><td[^>]*>([\d,]+)</td><td.*?</td><td.*?</td><td[^>]*>([\d,.]+)</td>", page
+            )
+            assert {count for _, count, _ in rows} == counts, by
+            for cell, count, total in rows:
+                led = re.search(r'href="([^"]+)"', cell)
+                if led is not None:  # who issued without a code has no clerk to lead to
+                    assert figures((await client.get(html.unescape(led[1]))).text) == (count, total), by
+        wrong = await client.get("/console/reports/issued?since=x&by=number")
+        assert wrong.status_code == 422
         table = await client.get("/console/reports/taxes?as=csv")
         assert table.content.startswith(b"\xef\xbb\xbf") and "0.06" in table.text
         assert "REPORT-MONTH" in (await client.get("/console/reports/taxes?first=2026-13&last=x")).text

@@ -40,7 +40,8 @@ async def outlook(office: Office, merchant_id: int, quota: Quota) -> Outlook:
     month = today.replace(day=1)
     earlier = (month - timedelta(days=1)).replace(day=1)
     trial = earlier.replace(day=TRIAL_DAY)
-    rows = await index.sums(office.database, merchant_id, "day", trial - timedelta(days=LOOK_BACK_DAYS), today)
+    # The last of four weekdays before a day far ahead lies almost a week further back than four weeks.
+    rows = await index.sums(office.database, merchant_id, "day", trial - timedelta(days=LOOK_BACK_DAYS + 7), today)
     spent = {date.fromisoformat(row.value): row.amount_fen for row in rows}
     issued, left = quota.issued + quota.reserved, quota.left
     expected, runs_out = issued, None

@@ -27,6 +27,11 @@ def read_filter(asked: Mapping[str, str]) -> Filter:
     )
 
 
+def read_days(asked: Mapping[str, str]) -> tuple[date | None, date | None]:
+    """From one day to another. Raises ``Refused`` as ``read_filter``."""
+    return _date(asked.get("since", ""), "since"), _date(asked.get("until", ""), "until")
+
+
 def read_wanted(asked: Mapping[str, str]) -> Wanted:
     """What is looked for among invoices. Raises ``Refused`` as ``read_filter``."""
     wanted = read_filter(asked)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .office import Office
 
 KEPT_SECONDS = 86_400
+TIDY_SECONDS = 3_600  # between two looks for files that are over their day
 STALE_SECONDS = 60  # an export that tells nothing for so long died with its process
 TELL_SECONDS = 0.5  # between two notes of how far it is
 PRINT_MAX = 500  # invoices in one PDF
@@ -83,7 +84,8 @@ async def begin(
         raise refuse("EXPORT-NOTHING")
     if kind == "print" and found.count > PRINT_MAX:
         raise refuse("EXPORT-TOO-MANY", have=found.count, max=PRINT_MAX)
-    await _tidy(office, merchant_id)
+    await _bury(office, merchant_id)
+    await tidy(office)
     export_id = secrets.token_hex(8)
     now_ms = milliseconds(office.now())
     try:
@@ -109,7 +111,9 @@ _TELL = """
 UPDATE exports SET state = $3, done = $4, invoices = $5, total_fen = $6, size_bytes = $7, changed_at_ms = $8
 WHERE merchant_id = $1 AND export_id = $2 AND state = 'running'
 """
-_COLUMNS = "export_id, kind, layout, made_by, state, done, invoices, total_fen, size_bytes, created_at_ms"
+_COLUMNS = (
+    "export_id, kind, layout, made_by, state, done, invoices, total_fen, size_bytes, created_at_ms, changed_at_ms"
+)
 _ORIGINALS = """
 SELECT t.number, t.original FROM {keys} CROSS JOIN invoices t WHERE t.merchant_id = k.a AND t.number = k.b
 """
@@ -222,7 +226,8 @@ async def list_exports(office: Office, merchant_id: int) -> list[Export]:
 
 def _export(office: Office, merchant_id: int, row: Row) -> Export:
     created = datetime.fromtimestamp(row["created_at_ms"] / 1000, office.now().tzinfo)
-    gone = row["state"] == "done" and not file_of(office, merchant_id, row["export_id"]).exists()
+    over = milliseconds(office.now()) - row["changed_at_ms"] > KEPT_SECONDS * 1000
+    gone = row["state"] == "done" and (over or not file_of(office, merchant_id, row["export_id"]).exists())
     return Export(
         row["export_id"], row["kind"], row["layout"], row["made_by"], row["state"], row["done"], row["invoices"],
         from_fen(row["total_fen"]), row["size_bytes"], created, gone,
@@ -273,9 +278,18 @@ async def _bury(office: Office, merchant_id: int) -> None:
 _STALE = "SELECT 1 FROM exports WHERE merchant_id = $1 AND state = 'running' AND changed_at_ms < $2"
 
 
-async def _tidy(office: Office, merchant_id: int) -> None:
+async def keep_tidy(office: Office) -> None:
+    """Let files go that are over their day, until cancelled."""
+    while True:
+        try:
+            await tidy(office)
+        except OSError:
+            _log.exception("exports")
+        await asyncio.sleep(TIDY_SECONDS)
+
+
+async def tidy(office: Office) -> None:
     """Files of all merchants that are over their day go."""
-    await _bury(office, merchant_id)
     folder = office.config.data_folder / "exports"
     oldest = office.now().timestamp() - KEPT_SECONDS
 

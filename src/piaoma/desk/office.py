@@ -38,6 +38,7 @@ from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 
 from .config import Config
+from .exports import keep_tidy
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
@@ -183,6 +184,7 @@ async def open_office(
                     asyncio.create_task(keep_log(office)),
                     asyncio.create_task(keep_index(office)),
                     asyncio.create_task(keep_writing(office)),
+                    asyncio.create_task(keep_tidy(office)),
                 ]
                 try:
                     if not work:

@@ -35,8 +35,8 @@ JOIN issues s ON s.merchant_id = i.merchant_id AND s.issue_key = i.issue_key
 WHERE i.merchant_id = $1 AND i.number = $2
 """
 _LOGGED = """
-SELECT c.signed_at_ms FROM log_leaves l
-JOIN log_checkpoints c ON c.size = (SELECT min(size) FROM log_checkpoints WHERE size > l.leaf)
+SELECT signed.signed_at_ms FROM log_leaves l
+JOIN log_checkpoints signed ON signed.size = (SELECT min(size) FROM log_checkpoints WHERE size > l.leaf)
 WHERE l.merchant_id = $1 AND l.number = $2
 """
 _OPENS = "SELECT what, times, first_at_ms FROM invoice_opens WHERE merchant_id = $1 AND number = $2"

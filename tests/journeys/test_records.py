@@ -115,7 +115,7 @@ def test_records_without_scripts(browser: Browser, shop: tuple[Served, BrowserCo
         page.click("a:has-text('下载文件')")
     assert "个人" in Path(download.value.path()).read_text(encoding="utf-8-sig")
     page.goto(f"{served.base_url}/console/reports/taxes")
-    page.click("td a:has-text('0.06')")
+    page.click("td a:has-text('6%')")
     page.click("tbody a.open >> nth=0")
     assert page.is_visible("text=写入透明日志")
     context.close()

@@ -391,7 +391,7 @@ def test_every_figure_of_the_board_leads_to_the_same_sum(config: Config) -> None
         for address, count, total in rows:
             assert figures((await client.get(html.unescape(address))).text) == (count, total)
         report = (await client.get("/console/reports/taxes")).text
-        address = re.search(r'<a href="(/console/invoices\?since[^"]+)">0.06</a>', report)
+        address = re.search(r'<a href="(/console/invoices\?since[^"]+)">6%</a>', report)
         assert address is not None and figures((await client.get(html.unescape(address[1]))).text)[0] == "3"
         for by, counts in (("day", {"3"}), ("kind", {"3"}), ("colour", {"3"}), ("clerk", {"1", "2"}), ("shop", {"3"})):
             page = (await client.get(f"/console/reports/issued?by={by}")).text

@@ -185,7 +185,9 @@ class _Job:
 
 
 def _invoice_row(texts: Texts, one: index.Found) -> list[Cell]:
-    rates = "; ".join(f"{rate} {from_fen(amount)} {from_fen(tax)}" for rate, amount, tax in one.rates)
+    rates = "; ".join(
+        f"{index.printed_rate(rate)} {from_fen(amount)} {from_fen(tax)}" for rate, amount, tax in one.rates
+    )
     return [
         one.number, one.issued_on, one.buyer_name, one.buyer_id, "、".join(one.items.split("\n")),
         from_fen(one.amount_fen), from_fen(one.tax_fen), from_fen(one.total_fen), rates, texts.kinds[one.kind],

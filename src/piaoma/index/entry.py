@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import NamedTuple
 
 from lxml import etree
 
 from piaoma.invoice.money import to_fen
+from piaoma.invoice.rates import printed
 from piaoma.store import Row
 
 from .terms import id_terms, text_terms
@@ -96,13 +98,16 @@ def item_name(printed: str) -> str:
     return printed.rpartition("*")[2] or printed
 
 
+def printed_rate(text: str) -> str:
+    """``0.06`` → ``6%``; 免税 and 不征税 as they stand."""
+    return printed(Decimal(text)) if text.replace(".", "", 1).isdigit() else text
+
+
 def _fen(text: str) -> int:
     """``-54.72`` → -5472. Amounts of ours have two decimals."""
     yuan, _, cents = text.strip().partition(".")
     if len(cents) == 2 and yuan.removeprefix("-").isdigit() and cents.isdigit():
         return int(yuan + cents)
-    from decimal import Decimal
-
     return to_fen(Decimal(text or "0"))
 
 

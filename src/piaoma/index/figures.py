@@ -78,6 +78,14 @@ async def waits(database: Database, merchant_id: int, since: date, until: date) 
     return {int(row[0]): int(row[1]) for row in rows}
 
 
+async def rates_of(database: Database, merchant_id: int) -> list[str]:
+    """The rates that lines of the merchant's invoices have."""
+    rows = await database.read(
+        "SELECT DISTINCT rate FROM index_taxes WHERE merchant_id = $1 ORDER BY rate LIMIT $2", merchant_id, CHOICES_MAX
+    )
+    return [row[0] for row in rows]
+
+
 async def choices(database: Database, merchant_id: int, column: Literal["clerk", "shop"]) -> list[str]:
     """The values that a column has."""
     rows = await database.read(

@@ -49,6 +49,7 @@ async def list_page(request: Request, session: accounts.Session, refusals: tuple
         narrowed=any(asked.get(name) for name in CHOICES), page_path="/console/invoices",
         clerks=[one for one in await index.choices(office.database, session.merchant_id, "clerk") if one],
         shops=[one for one in await index.choices(office.database, session.merchant_id, "shop") if one],
+        rates=await index.rates_of(office.database, session.merchant_id),
         saved=await saved.list_saved(office, session.merchant_id),
     )  # fmt: skip
 

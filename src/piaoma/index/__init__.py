@@ -12,6 +12,6 @@ from .selecting import Found, Selection, Wanted, read, read_parts, select
 
 __all__ = [
     "BLUE", "RED", "TURN_MAX", "WAIT_BOUNDS_S", "Found", "LineFigures", "Selection", "Sum", "TaxRow", "Wanted",
-    "behind", "choices", "follow", "item_name", "lines_of", "printed_rate", "rates_of", "read", "read_parts", "rebuild", "select", "sums", "taxes",
-    "top_items", "waits",
+    "behind", "choices", "follow", "item_name", "lines_of", "printed_rate", "rates_of", "read", "read_parts",
+    "rebuild", "select", "sums", "taxes", "top_items", "waits",
 ]  # fmt: skip

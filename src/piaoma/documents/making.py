@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import resource
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from .workers import MEMORY_BYTES_MAX
 
 FINISH_SECONDS_MAX = 120  # to close a file
 
@@ -66,14 +69,14 @@ class _End:
 
 
 def _make(connection: Connection, path: Path, kind: str, layout: str, head: Sequence[str]) -> None:
-    from .render import start_worker
-
-    start_worker()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     try:
         if kind == "print":
             _bind(connection, path, 2 if layout == "two" else 1)
         else:
             _tabulate(connection, path, kind, layout, head)
+    except EOFError:
+        return  # whoever wanted the file is gone
     except Exception as error:
         connection.send(f"{type(error).__name__}: {error}"[:200])
     else:

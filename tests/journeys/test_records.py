@@ -46,10 +46,14 @@ def rows_of(file: Path) -> list[list[object]]:
     return [list(row) for row in CalamineWorkbook.from_path(file).get_sheet_by_index(0).to_python()]
 
 
-def test_the_board_follows_by_itself(browser: Browser, shop: tuple[Served, BrowserContext]) -> None:
-    """An open page shows the next sale without being touched; what was open in it stays open."""
+@pytest.mark.parametrize("told", [True, False], ids=["told by the server", "asking"])
+def test_the_board_follows_by_itself(browser: Browser, shop: tuple[Served, BrowserContext], told: bool) -> None:
+    """An open page shows the next sale without being touched; what was open in it stays open. A browser without
+    server-sent events asks instead."""
     served, owner = shop
     page = owner.new_page()
+    if not told:
+        page.add_init_script("delete window.EventSource")
     page.goto(f"{served.base_url}/console")
     page.click("summary:has-text('看数字')")
     before = page.inner_text(".fig")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from piaoma import index
 from piaoma.desk import red, scan
 from piaoma.desk.config import Config
+from piaoma.desk.indexing import catch_up
 from piaoma.desk.log import sequence_once
 from piaoma.invoice.red import RedLine
 from piaoma.invoice.red_form import RedFormEvent, Side
@@ -103,6 +105,35 @@ def test_a_flipped_bit_in_an_original_is_found(config: Config) -> None:
             digest = hashlib.sha256(original).hexdigest()
             await transaction.execute("UPDATE invoices SET original = $1, digest = $2", bytes(original), digest)
         assert "I1" in await broken_invariants(shop)
+
+    with_shop(config, story)
+
+
+BREAK_INDEX = {
+    "an entry is missing": "DELETE FROM index_entries",
+    "a day has another sum": "UPDATE index_days SET tax_fen = tax_fen + 1",
+    "a day is missing": "DELETE FROM index_days",
+    "a month has another tax": "UPDATE index_taxes SET tax_fen = tax_fen + 1",
+    "a block has another size": "UPDATE index_blocks SET size = size + 1",
+    "a block has another sum": "UPDATE index_blocks SET total_sum = total_sum - 1",
+}
+
+
+@pytest.mark.parametrize("name", BREAK_INDEX)
+def test_a_broken_index_is_found(config: Config, name: str) -> None:
+    """I13, each of its parts; silent before, and silent again when the index is built anew."""
+
+    async def story(shop: Shop) -> None:
+        code = await shop.code()
+        await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")
+        assert await catch_up(shop.office) == 0
+        assert await broken_invariants(shop) == []
+        async with shop.office.database.write() as transaction:
+            await transaction.execute(BREAK_INDEX[name])
+        assert await broken_invariants(shop) == ["I13"]
+        await index.rebuild(shop.office.database)
+        assert await catch_up(shop.office) == 0
+        assert await broken_invariants(shop) == []
 
     with_shop(config, story)
 

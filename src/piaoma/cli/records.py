@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 import piaoma.channels
+from piaoma import index
 from piaoma.channels import SandboxAuthority
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
@@ -84,6 +85,25 @@ def audit_store(config_file: Path | None, *, json: bool) -> int:
     else:
         show_findings(findings)
     return 1 if any(finding.broken for finding in findings) else 0
+
+
+def reindex(config_file: Path | None) -> int:
+    """Build the index again from the log and the originals; needs the data folder for itself. 0 when it is done."""
+    config, _ = load_config(config_file)
+
+    async def run() -> int:
+        async with open_office(config, work=False) as office:
+            await sequence_once(office)
+            await index.rebuild(office.database)
+            total = await index.behind(office.database)
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("index", total=total)
+                while taken := await index.follow(office.database):
+                    bar.advance(task, taken)
+            return total
+
+    print(f"{asyncio.run(run())} invoices indexed")
+    return 0
 
 
 async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:

@@ -41,8 +41,11 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 
 from .config import Config
+from .exports import keep_tidy
+from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .reissue import correct_for_ever
 from .relations import CHAIN_MAX
@@ -96,6 +99,8 @@ class Office:
         mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
+        self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
@@ -197,13 +202,16 @@ async def open_office(
                     asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
+                    asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_writing(office)),
+                    asyncio.create_task(keep_tidy(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop(tasks)
+                    await _stop([*tasks, *office.exports.values()])
         finally:
             await office.cabinet.close()
             office.checkers.close()

@@ -52,6 +52,16 @@ b.merchant_id = i.merchant_id AND b.prefix = substr(i.number, 1, 5)
 AND CAST(substr(i.number, 6) AS BIGINT) BETWEEN b.first_sequence AND b.next_sequence - 1
 """
 
+
+def _differing(of_invoices: str, of_index: str) -> str:
+    """The merchants and spans of time where the indexed invoices and what the index sums up do not cancel out."""
+    return f"""
+        SELECT CAST(merchant_id AS TEXT) || ' ' || span FROM (
+            SELECT e.merchant_id, {of_invoices} FROM index_entries e
+            JOIN invoices i ON i.merchant_id = e.merchant_id AND i.number = e.number UNION ALL {of_index}
+        ) u GROUP BY merchant_id, span HAVING sum(n) <> 0 OR sum(fen) <> 0 OR sum(tax) <> 0"""
+
+
 I1 = Invariant("I1", "original's digest and signature hold")
 I8 = Invariant(
     "I8",
@@ -171,6 +181,27 @@ INVARIANTS: tuple[Invariant, ...] = (
             """SELECT form_id FROM red_forms WHERE state IN ('submitted', 'unknown', '02', '03')
                AND next_query_at_ms IS NULL""",
             "SELECT reissue_id FROM reissues WHERE state IN ('working', 'confirming', 'red') AND next_at_ms IS NULL",
+        ),
+    ),
+    Invariant(
+        "I13",
+        "the index has every invoice of the log below its cursor once, and its sums are theirs",
+        (
+            """SELECT l.number FROM log_leaves l
+               LEFT JOIN index_entries e ON e.merchant_id = l.merchant_id AND e.number = l.number
+               WHERE l.leaf < (SELECT leaf FROM index_cursor) AND e.number IS NULL""",
+            _differing(
+                "i.issued_on AS span, 1 AS n, i.amount_fen AS fen, i.tax_fen AS tax",
+                "SELECT merchant_id, day, -invoices, -amount_fen, -tax_fen FROM index_days",
+            ),
+            _differing(
+                "i.month AS span, 0 AS n, i.amount_fen AS fen, i.tax_fen AS tax",
+                "SELECT merchant_id, month, 0, -amount_fen, -tax_fen FROM index_taxes",
+            ),
+            _differing(
+                "'' AS span, 1 AS n, i.total_fen AS fen, 0 AS tax",
+                "SELECT merchant_id, '', -size, -total_sum, 0 FROM index_blocks",
+            ),
         ),
     ),
 )

@@ -17,7 +17,7 @@ from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, records, relations
+from piaoma.desk import deliver, opens, records, relations
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
 from piaoma.desk.reissue import customers_refusal
@@ -33,6 +33,7 @@ from piaoma.store import IssueState
 
 from . import cookies, forms
 from .errors import explained, status_of
+from .files import TYPES as FILE_KINDS
 from .files import file_response
 from .live import stream_state
 from .page import office_of, render
@@ -164,6 +165,7 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
     assert found.invoice is not None
     office = office_of(request)
     issued = found.invoice
+    opens.count(office, issued.merchant_id, issued.number, "open")
     original = await records.original(office, issued.merchant_id, issued.number)
     stated = read(original)
     sent = await deliver.deliveries(office, issued.merchant_id, issued.number)
@@ -337,6 +339,8 @@ async def download(request: Request) -> Response:
         earlier = await relations.family(office_of(request), merchant_id, found.invoice.number)
         if number not in {one.number for one in earlier}:
             raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    if kind in FILE_KINDS:
+        opens.count(office_of(request), merchant_id, number, "download")
     return await file_response(request, merchant_id, number, kind)
 
 

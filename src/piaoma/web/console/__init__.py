@@ -1,5 +1,8 @@
 """The merchant's console (商户后台): log in, 扫码开票, codes, records, settings. Only people of the merchant see it."""
 
-from . import codes, corrections, entry, invoices, settings, today
+from . import codes, corrections, entry, exports, invoices, reports, settings, today
 
-routes = [*entry.routes, *today.routes, *codes.routes, *invoices.routes, *corrections.routes, *settings.routes]
+routes = [
+    *entry.routes, *today.routes, *codes.routes, *exports.routes, *invoices.routes, *corrections.routes,
+    *reports.routes, *settings.routes,
+]  # fmt: skip

@@ -38,6 +38,7 @@ from piaoma.store import (
 )
 from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
+from piaoma.trust.document_key import DocumentKey, open_document_key
 
 from .config import Config
 from .keys import Keys, follow_keys, open_keys
@@ -82,6 +83,9 @@ class Office:
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
+        self.document_key: DocumentKey | None = None
+        if config.pdf_signature == "p256":
+            self.document_key = open_document_key(folder / "keys" / "document", config.secret.read(needed=False))
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         # Apart from those that draw: a hostile file delays no invoice.
         self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)

@@ -40,6 +40,7 @@ def register(page: Page, base: str) -> None:
     page.fill("#phone", "027-00000000")
     page.fill("#bank", "测试银行武汉支行")
     page.fill("#account", "1234567890123")
+    page.fill("#password_now", "测试用的一句话密码")
     page.click("main button.main")
     page.goto(f"{base}/console/settings/goods")
     page.fill("#name", "餐费")

@@ -17,10 +17,12 @@ from piaoma.invoice import rules, totals
 from piaoma.invoice.draft import Draft
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.store import (
+    NOWHERE,
     IssueRequest,
     IssueState,
     Missing,
     NumberBlock,
+    Origin,
     Outcome,
     Overloaded,
     add_block,
@@ -49,6 +51,7 @@ async def issue(
     code_id: int | None = None,
     holder: str | None = None,
     email: str = "",
+    origin: Origin = NOWHERE,
 ) -> Outcome:
     """Issue an invoice for a draft; what is told here is on disk.
 
@@ -84,6 +87,8 @@ async def issue(
             holder=holder,
             email=email,
             remote=remote,
+            origin=origin,
+            real=not office.config.sandbox,
         )
         outcome = await _write(office, request)
     except Unavailable:

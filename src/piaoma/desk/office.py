@@ -28,6 +28,7 @@ from piaoma.trust.checkpoint import load_or_create_log_key
 
 from .config import Config
 from .log import keep_log
+from .notices import NoticeCarrier
 from .pursue import pursue_for_ever
 from .views import view
 
@@ -70,6 +71,8 @@ class Office:
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
         mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
+        notice = NoticeCarrier(database, config.mail_from, now, deliver)
+        self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
@@ -142,6 +145,7 @@ async def open_office(
             async with office.writer:
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
+                    asyncio.create_task(office.notices.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(keep_log(office)),
                 ]

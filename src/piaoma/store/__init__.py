@@ -23,14 +23,14 @@ from .settle import (
     settled,
 )
 from .sqlite import FolderLock
-from .submission import IssueRequest, IssueState, Missing, Outcome
+from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outcome
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState", "LogFault",
-    "Missing", "NumberBlock", "Outcome", "Overloaded", "Proof", "Row", "SchemaMismatch", "Sealed", "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "consistency", "due_intents", "earlier_outcome",
-    "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations",
-    "milliseconds", "month_of", "numbers_left", "open_database", "sequence", "set_quota", "settle_issued",
-    "settle_refused", "settled", "write_block",
+    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
+    "IssueState", "LogFault", "Missing", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "Row",
+    "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block", "audit", "consistency",
+    "due_intents", "earlier_outcome", "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries",
+    "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "sequence",
+    "set_quota", "settle_issued", "settle_refused", "settled", "write_block",
 ]  # fmt: skip

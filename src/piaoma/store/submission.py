@@ -21,6 +21,18 @@ class IssueState(StrEnum):
     UNKNOWN = "unknown"  # 结果未知
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a sale was made and by whom, as it was called then: 门店, 收银台, 出码人. No part of the invoice."""
+
+    shop_id: int | None = None
+    till_id: int | None = None
+    person_id: int | None = None
+    person_name: str = ""
+
+
+NOWHERE = Origin()
+
+
 class IssueRequest(msgspec.Struct, frozen=True):
     """One request to issue, checked and priced: the one value in which every way to an invoice ends.
 
@@ -41,6 +53,8 @@ class IssueRequest(msgspec.Struct, frozen=True):
     holder: str | None = None
     email: str = ""
     remote: bool = False  # the channel gives the number when it is called, not beforehand
+    origin: Origin = NOWHERE
+    real: bool = False  # a real invoice, not a sample: only for a merchant that is confirmed
 
 
 class Outcome(msgspec.Struct, frozen=True):

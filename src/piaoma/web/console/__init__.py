@@ -1,5 +1,9 @@
 """The merchant's console (商户后台): log in, 扫码开票, codes, records, settings. Only people of the merchant see it."""
 
-from . import codes, entry, invoices, settings, today
+from . import account, codes, entry, invoices, links, settings, staff, today, trail
+from .access import declared
 
-routes = [*entry.routes, *today.routes, *codes.routes, *invoices.routes, *settings.routes]
+routes = declared([
+    *entry.routes, *links.routes, *today.routes, *codes.routes, *invoices.routes, *settings.routes, *account.routes,
+    *staff.routes, *trail.routes,
+])  # fmt: skip

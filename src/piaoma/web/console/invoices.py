@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, deliver, records
+from piaoma.desk import deliver, records
 from piaoma.desk.filters import Filter
+from piaoma.desk.sessions import Session
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refusal, Refused
@@ -21,7 +22,7 @@ from .search import onward, read_filter
 JOB_ID_MAX = 60
 
 
-async def list_invoices(request: Request, session: accounts.Session) -> Response:
+async def list_invoices(request: Request, session: Session) -> Response:
     """Search by number, buyer, amount and date; the search is in the address and can be bookmarked."""
     office, asked = office_of(request), request.query_params
     errors: tuple[Refusal, ...] = ()
@@ -37,12 +38,12 @@ async def list_invoices(request: Request, session: accounts.Session) -> Response
     )  # fmt: skip
 
 
-async def show_invoice(request: Request, session: accounts.Session) -> Response:
+async def show_invoice(request: Request, session: Session) -> Response:
     """One invoice: its ticket, files, deliveries."""
     return await _invoice_page(request, session)
 
 
-async def _invoice_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def _invoice_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, number = office_of(request), request.path_params["number"]
     found = await records.invoice(office, session.merchant_id, number)
     original = await records.original(office, session.merchant_id, number)
@@ -53,29 +54,29 @@ async def _invoice_page(request: Request, session: accounts.Session, refusals: t
     )  # fmt: skip
 
 
-async def invoice_file(request: Request, session: accounts.Session) -> Response:
+async def invoice_file(request: Request, session: Session) -> Response:
     """The original, or a view of it."""
     return await file_response(request, session.merchant_id, request.path_params["number"], request.path_params["kind"])
 
 
-async def deliver_invoice(request: Request, session: accounts.Session) -> Response:
+async def deliver_invoice(request: Request, session: Session) -> Response:
     """Send again, or let a dead delivery be tried again."""
     form = await read_form(request)
     office, number = office_of(request), request.path_params["number"]
     try:
         if "retry" in form:
-            await deliver.retry(office, session.merchant_id, form["retry"][:JOB_ID_MAX])
+            await deliver.retry(office, session.merchant_id, form["retry"][:JOB_ID_MAX], session.actor)
         else:
-            await deliver.send(office, session.merchant_id, number, form.get("email", ""))
+            await deliver.send(office, session.merchant_id, number, form.get("email", ""), by=session.actor)
     except Refused as refused:
         return await _invoice_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/invoices/{number}#delivery", 303)
 
 
-async def retry_deliveries(request: Request, session: accounts.Session) -> Response:
+async def retry_deliveries(request: Request, session: Session) -> Response:
     """Let everything that failed be tried again: after an outage of the mail server, say."""
     await read_form(request)
-    await deliver.retry_all(office_of(request), session.merchant_id)
+    await deliver.retry_all(office_of(request), session.actor)
     return RedirectResponse("/console", 303)
 
 

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, goods, merchant, records
+from piaoma.desk import goods, merchant, records
+from piaoma.desk.sessions import Session
 from piaoma.web.charts import day_bars
 from piaoma.web.page import office_of
 
@@ -15,7 +16,7 @@ from .access import page, show
 RECENT_MAX = 8
 
 
-async def today(request: Request, session: accounts.Session) -> Response:
+async def today(request: Request, session: Session) -> Response:
     """The first page after logging in."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)

@@ -32,10 +32,10 @@ async def new_code(request: Request, session: Session) -> Response:
     """Amount first; Enter makes the code. Without scripts the button 预览 shows the ticket."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
+    empty = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
     if request.method != "POST":
-        form = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
-        return await _form_page(request, session, shop, form)
-    form = await read_form(request)
+        return await _form_page(request, session, shop, empty)
+    form = empty | await read_form(request)
     try:
         offer = await read_offer(office, shop, form)
         if "preview" in form:

@@ -16,6 +16,9 @@ app.command(authority)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
 
+operator = App(name="operator", help="People who run the platform: they review merchants and suspend them.")
+app.command(operator)
+
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 
 
@@ -119,6 +122,20 @@ def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale
     from .bench import bench as run
 
     run(what, seconds=seconds, clients=clients, scale=scale, database=database)
+
+
+@operator.command(name="add")
+def add_operator(login: str, *, config: ConfigFile = None) -> int:
+    """Make an operator of the platform; the password is asked for, or read from standard input.
+
+    Parameters
+    ----------
+    login
+        User name, phone number or address; nobody else may have it.
+    """
+    from .operators import add
+
+    return add(login, config)
 
 
 @classification.command(name="import")

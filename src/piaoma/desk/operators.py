@@ -9,7 +9,7 @@ import msgspec
 
 from piaoma.invoice.refusal import refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import milliseconds
+from piaoma.store import Database, milliseconds
 
 from . import accounts
 from .events import Actor, record
@@ -37,14 +37,13 @@ class Registered(msgspec.Struct, frozen=True):
     email_proved: bool
 
 
-async def add_operator(office: Office, login: str, password: str) -> None:
-    """Make an operator, from the command line only. Raises ``Refused``."""
+async def add_operator(database: Database, now: datetime, login: str, password: str) -> None:
+    """Make an operator, from the command line only: beside a running server, so without its office. Raises
+    ``Refused``."""
     refuse_all(accounts.login_faults(login) + accounts.password_faults(password))
     password_hash = await accounts.hashed(password)
-    async with office.database.write() as transaction:
-        await accounts.add_person(
-            transaction, login, password_hash, login, "", milliseconds(office.now()), operator=True
-        )
+    async with database.write() as transaction:
+        await accounts.add_person(transaction, login, password_hash, login, "", milliseconds(now), operator=True)
 
 
 _MERCHANTS = """

@@ -35,6 +35,7 @@ def register(page: Page, base: str) -> None:
     page.fill("#login", "owner@example.cn")
     page.fill("#password", "测试用的一句话密码")
     page.click("main button.main")
+    page.wait_for_url(f"{base}/console/account/email")
     page.goto(f"{base}/console/settings/profile")
     page.fill("#address", "武汉市江汉区测试路 1 号")
     page.fill("#phone", "027-00000000")

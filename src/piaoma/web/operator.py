@@ -12,7 +12,7 @@ from piaoma.desk import operators, sessions
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 
-from . import forms
+from . import cookies, forms
 from .console.access import read_form, session_secret
 from .console.account import number_of
 from .errors import explained, status_of
@@ -67,7 +67,17 @@ async def change(request: Request, session: Session) -> Response:
     return RedirectResponse("/operator", 303)
 
 
+async def log_out(request: Request, session: Session) -> Response:
+    """退出."""
+    await read_form(request)
+    await sessions.log_out(office_of(request), session, session_secret(request))
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(cookies.SESSION)
+    return response
+
+
 routes = [
     Route("/operator", page(queue)),
+    Route("/operator/logout", page(log_out), methods=["POST"]),
     Route("/operator/{merchant_id}", page(change), methods=["POST"]),
 ]

@@ -98,7 +98,7 @@ OPEN = frozenset({
     ("GET", "/join/{secret}"), ("POST", "/join/{secret}"),
 })  # fmt: skip
 # For operators of the platform alone (``web/operator.py``).
-OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/{merchant_id}")})
+OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}")})
 
 
 def may(role: Role, path: str, *, by_pin: bool = False) -> bool:

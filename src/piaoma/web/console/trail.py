@@ -10,13 +10,24 @@ from piaoma.desk import events
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained
-from piaoma.web.page import office_of
+from piaoma.web.page import language_of, office_of, words
 
 from .access import page, show
 from .search import onward, read_filter
 
 GROUPS = ("code.", "invoice.", "delivery.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.",
           "session.", "merchant.")  # fmt: skip
+
+
+def shown(request: Request, name: str, value: str) -> str:
+    """A value of the trail in the words of the page: roles, yes and no, points of the policy; others as they are."""
+    if not value:
+        return words()["empty"][language_of(request)]
+    known = {"role": "role_{}", "active": "active_{}", "factor_policy": "policy_{}", "by": "by_{}"}.get(name)
+    if known is None:
+        return value
+    texts = [words().get(known.format(part.lower())) for part in value.split()]
+    return "、".join(text[language_of(request)] for text in texts if text is not None) or value
 
 
 async def trail(request: Request, session: Session) -> Response:
@@ -36,6 +47,7 @@ async def trail(request: Request, session: Session) -> Response:
     return show(
         request, session, "trail.html", 422 if errors else 200, found=found, asked=asked, groups=GROUPS,
         errors=explained(request, errors), onward="" if errors else onward(asked),
+        shown=lambda name, value: shown(request, name, value),
     )  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +35,14 @@ def test_the_example_passes_every_rule() -> None:
 def test_the_example_names_the_seller_that_the_documents_register() -> None:
     """``--merchant`` in the documents is the seller of the example."""
     assert example().seller.taxpayer_id == SELLER_ID
+
+
+def test_a_draft_can_come_from_a_pipe(tmp_path: Path) -> None:
+    """``-`` is standard input, as the help says: what follows is about the draft, not about an unknown option."""
+    command = [sys.executable, "-m", "piaoma.cli", "issue", "-", "--merchant", SELLER_ID, "--key", "1"]
+    environment = {**os.environ, "PIAOMA_DATA": str(tmp_path)}
+    done = subprocess.run(command, input=b"no draft", capture_output=True, env=environment)
+    assert b"REQUEST-MALFORMED" in done.stderr, done.stderr
 
 
 def test_a_slip_in_the_example_would_be_noticed() -> None:

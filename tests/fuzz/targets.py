@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import cache
 
@@ -16,12 +17,14 @@ from piaoma.codes import printed, title_qr, token
 from piaoma.documents import embedded, ofd
 from piaoma.documents.bundle import Bundle, pack, proof_of_bundle, unpack
 from piaoma.documents.check import examine
+from piaoma.documents.formats import FORMATS, json_view, xbrl
 from piaoma.documents.render import render
 from piaoma.invoice import classification_import, money, original_reader, title_text, words
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refused
 from piaoma.trust import merkle, sign_value, verify_original, verify_value
 from piaoma.trust.checkpoint import Checkpoint, LogKey, LogPublicKey, NoteFault
+from tests.documents.formats.examples import GOLDEN
 from tests.documents.test_ofd import original_of, ring
 from tests.invoice.test_original import AT, example
 
@@ -104,6 +107,17 @@ def _examine(data: bytes) -> object:
     return examine(data, (ring()[0].root,), {key.name: key})
 
 
+def _kept(ending: str) -> Sequence[bytes]:
+    return [file.read_bytes() for file in sorted(GOLDEN.iterdir()) if file.name.endswith(ending)]
+
+
+def _in_each_format(data: bytes) -> None:
+    """An original from anywhere as each format: written or refused, one after the other."""
+    for write in FORMATS.values():
+        with suppress(Refused):
+            write(data)
+
+
 TARGETS: dict[str, Target] = {
     "original": Target(lambda: [_original()], original_reader.read, (Refused,)),
     "signature": Target(lambda: [_original()], lambda data: verify_original(data, (ring()[0].root,))),
@@ -114,6 +128,9 @@ TARGETS: dict[str, Target] = {
     "examine": Target(lambda: [_original(), _sealed()[2], _pdf(), _bundle()], _examine),
     "checkpoint": Target(lambda: [_log()[1].encode()], _text(lambda note: _log()[0].public.opened(note)), (NoteFault,)),
     "log-key": Target(lambda: [_log()[0].public.line().encode()], _text(LogPublicKey.of), (ValueError,)),
+    "json": Target(lambda: _kept("json"), json_view.read, (Refused,)),
+    "xbrl": Target(lambda: _kept("xbrl.xml"), xbrl.read, (Refused,)),
+    "formats": Target(lambda: [_original(), (GOLDEN / "red.xml").read_bytes()], _in_each_format),
     "photo": Target(_photo, title_qr.read_symbols, (Refused,)),
     "title-qr": Target(lambda: [title_qr.write_title(_BUYER).encode()], _text(title_qr.parse_title)),
     "printed-qr": Target(lambda: [printed.invoice_text(example()).encode()], _text(printed.parse)),

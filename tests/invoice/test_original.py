@@ -136,6 +136,16 @@ def test_what_real_files_do_is_tolerated(old: bytes, new: bytes) -> None:
     assert not is_canonical(data)
 
 
+@pytest.mark.parametrize(
+    ("said", "zero"),
+    [("免税", ZeroKind.EXEMPT), ("***", ZeroKind.EXEMPT), ("不征税", ZeroKind.UNTAXED), ("0.13", ZeroKind.NOT_ZERO)],
+)
+def test_what_the_rate_says_in_words_is_kept(said: str, zero: ZeroKind) -> None:
+    """Other issuers' files carry no mark of ours beside the words."""
+    data = file_of(example()).replace(b"<TaxRate>0.06</TaxRate>", f"<TaxRate>{said}</TaxRate>".encode())
+    assert read(data).lines[0].zero is zero
+
+
 def test_a_byte_order_mark_in_front_changes_nothing() -> None:
     """Editors add one when they save: the file is read, is canonical and holds the same signed bytes.
 

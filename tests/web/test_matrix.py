@@ -21,7 +21,7 @@ from tests.web.people import another_browser, csrf_of, hire, owner
 
 OTHER_ID = "91110000600037341L"
 # Addresses of customers and of everybody: no session is asked for, each has its own safeguards and tests.
-PUBLIC = ("/s/", "/", "/help", "/verify", "/static/", "/favicon.ico", "/healthz", "/readyz", "/log/")
+PUBLIC = ("/s/", "/", "/help", "/verify", "/static/", "/favicon.ico", "/healthz", "/readyz", "/log/", "/schema/")
 
 
 def routed() -> Iterator[tuple[str, str]]:
@@ -41,6 +41,22 @@ def test_every_route_stands_in_one_table_and_every_entry_is_a_route() -> None:
     found = {key for key in routed() if not public(key[1])}
     assert found == RIGHTS.keys() | OPEN | OPERATORS
     assert not RIGHTS.keys() & (OPEN | OPERATORS)
+
+
+def matrix_table() -> str:
+    """The matrix as docs/access.md shows it."""
+    heads = ["route", *(role.value for role in Role), "by PIN", "leaves the event", "may ask for a factor"]
+    rows = [heads, ["---"] * len(heads)]
+    for (method, path), right in RIGHTS.items():
+        who = ["✓" if role in right.who else "–" for role in Role]
+        asks = right.factor or ("special" if path == "/console/codes/new" and method == "POST" else "")
+        rows.append([f"{method} `{path}`", *who, "✓" if right.pin else "–", right.changes, asks])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def test_the_document_shows_the_matrix_as_it_is() -> None:
+    """docs/access.md, every cell; run this file as a script to write it anew."""
+    assert matrix_table() in (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
 
 
 def test_a_route_without_an_entry_does_not_even_start() -> None:
@@ -252,3 +268,7 @@ def test_a_cursor_of_another_merchant_shows_nothing_of_his(tmp_path: Path) -> No
         assert page.status_code == 200 and "THEIRS" not in page.text
 
     browse(tmp_path, story)
+
+
+if __name__ == "__main__":
+    print(matrix_table())

@@ -7,16 +7,18 @@ import gzip
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from starlette.routing import Route
 
 from piaoma.desk.config import Config
+from piaoma.documents.formats import FORMATS, file_name
 from piaoma.invoice.refusal import causes
 from piaoma.web.app import ROUTES
 from piaoma.web.page import static_files, words
-from tests.conftest import Shop, new_shop
-from tests.web.browsing import browse, hidden, issue_by_pages
+from tests.conftest import PERSON, Shop, new_shop
+from tests.web.browsing import browse, hidden, issue_by_pages, log_in
 
 
 def test_a_customer_without_scripts_gets_the_invoice(config: Config) -> None:
@@ -36,6 +38,55 @@ def test_a_customer_without_scripts_gets_the_invoice(config: Config) -> None:
         assert "发票已开具" in (await client.get(f"/S/{code.token}")).text
 
     browse(config, story)
+
+
+def test_every_form_of_an_invoice_can_be_saved(config: Config) -> None:
+    """What the pages link to is there, for customer and shop the same; an unknown kind is refused in words."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await shop.code()
+        page = await issue_by_pages(client, code.token)
+        number = (await client.get(f"/s/{code.token}/state.json")).json()["number"]
+        await log_in(client, shop)
+        console = await client.get(f"/console/invoices/{number}")
+        original = (await client.get(f"/s/{code.token}/file/xml")).content
+        for kind, write in FORMATS.items():
+            links = (f"/s/{code.token}/file/{kind}", f"/console/invoices/{number}/file/{kind}")
+            assert links[0] in page.text and links[1] in console.text
+            for file in [await client.get(link) for link in links]:
+                assert file.content == write(original)
+                assert quote(file_name(number, kind)) in file.headers["content-disposition"]
+        wrong = await client.get(f"/s/{code.token}/file/docx")
+        assert wrong.status_code == 422 and "DOCUMENT-KIND" in wrong.text
+
+    browse(config, story)
+
+
+def test_a_person_is_offered_no_file_for_books(tmp_path: Path) -> None:
+    """Nobody keeps books under no id: no link, and asking all the same gets the reason."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await shop.code(buyer=PERSON)
+        page = await client.get(f"/S/{code.token}")
+        data = {"confirmation": hidden(page, "confirmation")}
+        result = await client.post(f"/s/{code.token}/confirm", data=data, follow_redirects=True)
+        assert "file/ubl" in result.text and "file/xbrl" not in result.text
+        asked = await client.get(f"/s/{code.token}/file/xbrl")
+        assert asked.status_code == 422 and "XBRL-NO-ENTITY" in asked.text
+
+    browse(tmp_path, story)
+
+
+def test_the_schema_of_the_json_has_an_address(tmp_path: Path) -> None:
+    """The one that the document names, readable from any page."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        answer = await client.get("/schema/invoice-v1.json")
+        assert answer.headers["content-type"] == "application/schema+json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.json()["$id"] == "urn:piaoma:schema:invoice:1"
+
+    browse(tmp_path, story)
 
 
 def test_a_returning_customer_has_one_button(config: Config) -> None:

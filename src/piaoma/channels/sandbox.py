@@ -18,7 +18,7 @@ from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.original import SANDBOX_BUREAU
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.invoice.totals import invoice_of
-from piaoma.trust import Signer, sign_original
+from piaoma.trust import Signer, SignerFault, sign_original
 
 from .contract import (
     Block,
@@ -35,6 +35,7 @@ QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwi
 POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
 PATIENCE_MS = 3_000  # how long a caller waits for an answer before it counts as unknown
 FIRST_SEQUENCE = 1
+ROOM = 1_000_000_000  # numbers left out after a restore; a year has a million times as many
 
 
 class _Transaction(Protocol):
@@ -88,13 +89,13 @@ INSERT INTO authority_switches (name, value) VALUES ($1, $2) ON CONFLICT (name) 
 
 
 class SandboxAuthority:
-    """The sandbox channel. ``now`` is the clock, aware, Asia/Shanghai."""
+    """The sandbox channel. ``signer`` says who signs at present, ``now`` is the clock, aware, Asia/Shanghai."""
 
     name = "sandbox"
     sandbox = True
     bureau = SANDBOX_BUREAU
 
-    def __init__(self, ledger: Ledger, signer: Signer, now: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._signer = signer
         self._now = now
@@ -188,6 +189,14 @@ class SandboxAuthority:
                 _ADD_REPORT, [(report.number, report.taxpayer_id, report.digest) for report in reports]
             )
 
+    async def leave_room(self) -> None:
+        """After a restore: the books do not know what was given since, so they go on far beyond it (P3). A real
+        authority's books are not ours to put back."""
+        async with self._ledger.write() as transaction:
+            await transaction.execute(
+                "UPDATE authority_sequence SET next_sequence = next_sequence + CAST($1 AS BIGINT)", ROOM
+            )
+
     async def _issue(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
         """Issue once for a serial, in one transaction; the same serial again finds what was issued."""
         async with self._ledger.write() as transaction:
@@ -199,7 +208,11 @@ class SandboxAuthority:
             invoice = invoice_of(
                 request.draft, request.lines, request.totals, number, request.requested_at, self.bureau
             )
-            original = sign_original(invoice, self._signer)
+            try:
+                # In a thread: an outside signer may take its time.
+                original = await asyncio.to_thread(sign_original, invoice, self._signer())
+            except SignerFault as fault:
+                raise Unavailable(str(fault)) from None
             ready_at_ms = int(self._now().timestamp() * 1000) + late_ms
             await transaction.execute(
                 _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms

@@ -6,13 +6,15 @@ import asyncio
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle
 
 from piaoma.desk import accounts
 from piaoma.desk.config import Config
+from piaoma.desk.keys import open_keys
 from piaoma.desk.office import open_office, shanghai_now
 from piaoma.invoice.original_reader import read
-from piaoma.trust import FileSigner, Verdict, open_or_create, open_seal, sign_original, sign_value, verify_original
+from piaoma.trust import Verdict, sign_original, sign_value, verify_original
 
 from .bench_shop import prefill
 
@@ -20,19 +22,19 @@ WARM_RUNS = 3
 
 
 def bench_documents(config: Config, seconds: float) -> None:
-    """Medians of one invoice with one line, in milliseconds; the time is shared between the seven measurements."""
+    """Medians of one invoice with one line, in milliseconds; the time is shared between the measurements."""
     from piaoma.documents import ofd
     from piaoma.documents.check import examine
+    from piaoma.documents.formats import FORMATS
     from piaoma.documents.render import render
 
     # In turn, so that nothing that is kept of the invoice before helps.
     originals = asyncio.run(some_originals(config, 2))
     turns = cycle(originals)
     original = originals[0]
-    folder = config.data_folder / "keys" / "sandbox"
     now = shanghai_now()
-    keyring = open_or_create(folder, now)
-    signer, seal, roots = FileSigner(keyring), open_seal(folder, keyring, now), (keyring.root,)
+    keys = open_keys(config, shanghai_now)
+    signer, seal, roots = keys.signing().signer, keys.signing().seal_signer, (keys.root,)
     invoice = read(original)
 
     def sealed(original: bytes) -> bytes:
@@ -55,6 +57,7 @@ def bench_documents(config: Config, seconds: float) -> None:
         "png": lambda: render(original, "png"),
         "ofd_sealed": lambda: sealed(next(turns)),
         "ofd_again": lambda: ofd.write(*next(kept)),
+        **{kind: partial(write, original) for kind, write in FORMATS.items()},
         "xml": lambda: sign_original(invoice, signer),
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),

@@ -15,11 +15,14 @@ authority = App(name="authority", help="The sandbox authority: show and rehearse
 app.command(authority)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
+keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
+app.command(keys)
 
 operator = App(name="operator", help="People who run the platform: they review merchants and suspend them.")
 app.command(operator)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
+FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
 
 
 @app.command
@@ -47,7 +50,7 @@ def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
 
 
 @app.command
-def issue(file: Path, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
+def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = None, json: bool = False) -> int:
     """Issue an invoice from a draft in JSON.
 
     Parameters
@@ -87,11 +90,61 @@ def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, 
 
 
 @app.command
+def convert(file: FileOrPipe, *, to: str, out: FileOrPipe | None = None, buyer_country: str = "") -> None:
+    """Turn an XML original into another form, without any server: pdf, png, ofd, json, ubl or xbrl.
+
+    Parameters
+    ----------
+    file
+        The original. ``-`` reads standard input.
+    to
+        pdf, png, ofd (without a seal), json, ubl (EN 16931) or xbrl (draft).
+    out
+        Where to write; ``-`` is standard output. By default NUMBER-电子发票 in this folder.
+    buyer_country
+        For ubl: where the buyer is, two letters as in ISO 3166. The original does not say it; China by default.
+    """
+    from .convert import convert as run
+
+    run(file, to, out, buyer_country)
+
+
+@app.command
 def audit(*, config: ConfigFile = None, json: bool = False) -> int:
     """Check every invariant over everything on disk; exit code 1 when one is broken."""
     from .records import audit_store
 
     return audit_store(config, json=json)
+
+
+@app.command
+def backup(target: Path, *, config: ConfigFile = None) -> int:
+    """Copy store, books and keys into a new folder while the server works.
+
+    Parameters
+    ----------
+    target
+        The folder to make.
+    """
+    from .backup import backup as run
+
+    return run(target, config)
+
+
+@app.command
+def restore(source: Path, *, check: bool = False, config: ConfigFile = None) -> int:
+    """Put a backup back into an empty data folder; numbers and codes of the time since are never used again.
+
+    Parameters
+    ----------
+    source
+        The folder that ``piaoma backup`` made.
+    check
+        Only say whether the backup is whole.
+    """
+    from .backup import restore_from
+
+    return restore_from(source, config, check=check)
 
 
 @app.command
@@ -104,16 +157,17 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
+    ``signers``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search or log.
+        issue, documents, pdf, pages, search, log or signers.
     seconds
         How long each measurement runs.
     clients
-        Concurrent clients of ``issue``.
+        Concurrent clients of ``issue`` and ``signers``.
     scale
         Invoices to fill the store with beforehand.
     database
@@ -170,6 +224,66 @@ def search_classification(word: str, *, config: ConfigFile = None) -> int:
     from .classification import search
 
     return search(word, config)
+
+
+@keys.command(name="list")
+def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
+    """Show certificates and how their private keys are kept; exit code 1 when an outside signer could not sign now."""
+    from .keys import list_keys as run
+
+    return run(config, json=json)
+
+
+@keys.command(name="make")
+def make_keys(*, config: ConfigFile = None, json: bool = False) -> None:
+    """Make what is missing, encipher what is plain."""
+    from .keys import make_keys as run
+
+    run(config, json=json)
+
+
+@keys.command(name="rotate")
+def rotate_keys(*, seal_maker: bool = False, config: ConfigFile = None, json: bool = False) -> None:
+    """Make another signer by the same issuer. Running servers follow within seconds; old invoices stay valid.
+
+    Parameters
+    ----------
+    seal_maker
+        Another maker of seals instead, and with it another seal.
+    """
+    from .keys import rotate_keys as run
+
+    run(config, seal_maker=seal_maker, json=json)
+
+
+@keys.command(name="export")
+def export_keys(*, out: Path, config: ConfigFile = None, json: bool = False) -> None:
+    """Write certificates, and nothing private, to a folder.
+
+    Parameters
+    ----------
+    out
+        An empty folder, or one that is made.
+    """
+    from .keys import export_keys as run
+
+    run(config, out, json=json)
+
+
+@keys.command(name="serve-signer")
+def serve_signer(*, socket: Path, allow_uid: tuple[int, ...] = (), config: ConfigFile = None) -> None:
+    """Keep the private key here and sign for servers that have ``signer = "unix:PATH"``.
+
+    Parameters
+    ----------
+    socket
+        Where to listen; made with mode 0600.
+    allow_uid
+        A user id that may ask besides this process's own.
+    """
+    from .keys import serve_signer_at as run
+
+    run(config, socket, allow_uid)
 
 
 @authority.command

@@ -28,6 +28,7 @@ from rich.table import Table
 from piaoma.codes.symbol import draw
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.office import shanghai_now
+from piaoma.documents.formats import file_name
 from piaoma.trust import open_or_create
 
 from .records import audit_of
@@ -94,13 +95,15 @@ def demo(out: Path, keep: bool | None) -> None:
     keep = sys.stdout.isatty() and sys.stdin.isatty() if keep is None else keep
     folder = Path(tempfile.mkdtemp(prefix="piaoma-demo-"))
     # The demo's shop is thrown away, but its authority is this installation's: so its files verify afterwards.
-    keys = load_config()[0].data_folder / "keys" / "sandbox"
-    open_or_create(keys, shanghai_now())
-    shutil.copytree(keys, folder / "keys" / "sandbox")
+    own = load_config()[0]
+    if own.signer == "file":
+        open_or_create(own.keys_folder, shanghai_now(), own.secret)
+    shutil.copytree(own.keys_folder, folder / "keys" / "sandbox")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服")
+    config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服",
+                    signer=own.signer, key_secret=own.key_secret, key_secret_file=str(own.secret.file))  # fmt: skip
     server = server_of(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -175,7 +178,7 @@ def _run(config: Config, out: Path, times: dict[str, float]) -> str:
     number = re.search(rb'"number":"(\d{20})"', state)[1].decode()  # type: ignore[index]
     out.mkdir(parents=True, exist_ok=True)
     for kind in SAVED:
-        (out / f"{number}-电子发票.{kind}").write_bytes(customer.get(f"/s/{token}/file/{kind}"))
+        (out / file_name(number, kind)).write_bytes(customer.get(f"/s/{token}/file/{kind}"))
         lap(f"{kind} saved")
     return number
 
@@ -186,7 +189,7 @@ def _finish(config: Config, out: Path, times: dict[str, float], number: str) -> 
     # Its log is thrown away with its shop; the log's key is kept, so the bundle verifies afterwards too.
     shutil.copy(config.data_folder / "keys" / "log.pub", load_config()[0].data_folder / "keys" / "demo-log.pub")
     for kind in SAVED:
-        result = verify_file(out / f"{number}-电子发票.{kind}", roots_of(None), log_keys_of(None))
+        result = verify_file(out / file_name(number, kind), roots_of(None), log_keys_of(None))
         if result.verdict != "valid" or result.total != f"¥{AMOUNT}":
             raise RuntimeError(f"{kind} does not verify: {result}")
     times["files verified"] = time.perf_counter() - clock

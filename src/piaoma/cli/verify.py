@@ -17,7 +17,7 @@ from piaoma.desk.config import load_config
 from piaoma.documents.check import Checked, check_view, examine
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.trust import Verdict
-from piaoma.trust.checkpoint import LogPublicKey
+from piaoma.trust.checkpoint import LogPublicKey, log_keys_in
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
 PLAIN_WIDTH = 160  # columns of a table that is not shown on a terminal
@@ -113,6 +113,7 @@ def roots_of(root: Path | None) -> tuple[bytes, ...]:
 
 def log_keys_of(log_key: Path | None) -> dict[str, LogPublicKey]:
     """The trusted logs by name: a named key, or those in the data folder: this installation's own and the demo's."""
-    paths = [log_key] if log_key else sorted((load_config()[0].data_folder / "keys").glob("*.pub"))
-    keys = [LogPublicKey.of(path.read_text(encoding="utf-8")) for path in paths]
-    return {key.name: key for key in keys}
+    if log_key is None:
+        return log_keys_in(load_config()[0].data_folder / "keys")
+    key = LogPublicKey.of(log_key.read_text(encoding="utf-8"))
+    return {key.name: key}

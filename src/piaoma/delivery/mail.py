@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from piaoma.documents.formats import file_name
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.money import format_yuan
 from piaoma.invoice.original_reader import read
@@ -50,10 +51,8 @@ def compose_mail(
         f"销售方：{invoice.seller.name}\n购买方：{invoice.buyer.name}\n\n"
         f"附件有 XML 原件（入账请保存这一份）、PDF 和 OFD。\n" + (f"随时可以再取：\n{link}\n" if link else "")
     )
-    name = f"{invoice.number}-电子发票"
-    message.add_attachment(pdf, maintype="application", subtype="pdf", filename=f"{name}.pdf")
-    message.add_attachment(ofd, maintype="application", subtype="ofd", filename=f"{name}.ofd")
-    message.add_attachment(original, maintype="application", subtype="xml", filename=f"{name}.xml")
+    for kind, data in (("pdf", pdf), ("ofd", ofd), ("xml", original)):
+        message.add_attachment(data, maintype="application", subtype=kind, filename=file_name(invoice.number, kind))
     return message
 
 

@@ -24,6 +24,8 @@ from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.trust import merkle
 from piaoma.trust.checkpoint import LogPublicKey, NoteFault
 
+from .formats import file_name
+
 BUNDLE_VIEWS = ("pdf", "ofd")  # what people file
 PARTS_MAX = 16
 VIEW_BYTES_MAX = 16 * 1024 * 1024
@@ -56,11 +58,6 @@ class Bundle(msgspec.Struct, frozen=True):
     proof: BundleProof
     checkpoint: str
     root: bytes  # certificate, DER: for looking at, not for trusting
-
-
-def file_name(number: str, kind: str) -> str:
-    """As accounting programs expect it."""
-    return f"{number}-电子发票.{kind}"
 
 
 def pack(bundle: Bundle) -> bytes:

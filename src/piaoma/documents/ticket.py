@@ -20,6 +20,7 @@ TITLES = {
     InvoiceKind.GENERAL: "电子发票（普通发票）",
 }
 NO_TAX = "***"
+SAMPLE_MARK = "测试样票 无效"
 
 MM_PER_POINT = 25.4 / 72
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5)  # points; smaller is not read any more
@@ -81,7 +82,7 @@ def ticket_of(invoice: IssuedInvoice) -> Ticket:
         drawer=invoice.drawer,
         number=invoice.number,
         issued_on=f"{invoice.issued_on:%Y年%m月%d日}",
-        mark="测试样票 无效" if invoice.sandbox else "",
+        mark=SAMPLE_MARK if invoice.sandbox else "",
     )
 
 

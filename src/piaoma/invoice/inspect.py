@@ -71,7 +71,7 @@ def inspect(invoice: IssuedInvoice) -> list[Refusal]:
     with localcontext(WIDE):
         return [
             *_number(invoice),
-            *check_figures(invoice.lines, invoice.totals, _deductions(invoice)),
+            *check_figures(invoice.lines, invoice.totals, deductions_of(invoice)),
             *_words(invoice.totals),
             *_ids(invoice),
         ]
@@ -103,7 +103,7 @@ def check_figures(
     return found + _totals(totals, amount, tax)
 
 
-def _deductions(invoice: IssuedInvoice) -> tuple[Decimal, ...]:
+def deductions_of(invoice: IssuedInvoice) -> tuple[Decimal, ...]:
     """What may have been deducted under 差额征税, which no line shows: the remark does, in our files and most others.
 
     The remark is a free text, so one that names a deduction does not exclude a tax on the whole amount.

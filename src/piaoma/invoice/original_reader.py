@@ -38,7 +38,9 @@ def read(data: bytes) -> IssuedInvoice:
     Raises ``Refused`` ORIGINAL-TOO-LARGE, ORIGINAL-NOT-XML, ORIGINAL-DTD, ORIGINAL-TOO-DEEP, ORIGINAL-ROOT,
     ORIGINAL-ELEMENT-MISSING, ORIGINAL-FIGURE, ORIGINAL-TIME.
     """
-    root = _parse(data)
+    root = parse_bounded(data)
+    if etree.QName(root).localname.lower() != "einvoice" or etree.QName(root).namespace:
+        raise refuse("ORIGINAL-ROOT", have=str(root.tag)[:80])
     header, content = _child(root, "Header"), _child(root, "EInvoiceData")
     labels, basic = _child(header, "InherentLabel"), _child(content, "BasicInformation")
     supervision = _child(root, "TaxSupervisionInfo")
@@ -95,7 +97,11 @@ def is_canonical(data: bytes) -> bool:
     return rewritten == data.removeprefix(original.BOM)
 
 
-def _parse(data: bytes) -> etree._Element:
+def parse_bounded(data: bytes) -> etree._Element:
+    """The root of an XML from outside: no entity, no DTD, no network, bounded in bytes, depth and elements.
+
+    Raises ``Refused`` ORIGINAL-TOO-LARGE, ORIGINAL-NOT-XML, ORIGINAL-DTD, ORIGINAL-TOO-DEEP.
+    """
     if len(data) > BYTES_MAX:
         raise refuse("ORIGINAL-TOO-LARGE", have=len(data), max=BYTES_MAX)
     parser = etree.XMLParser(
@@ -120,8 +126,6 @@ def _parse(data: bytes) -> etree._Element:
         nodes += event == "start"
         if depth > DEPTH_MAX or nodes > NODES_MAX:
             raise refuse("ORIGINAL-TOO-DEEP")
-    if etree.QName(root).localname.lower() != "einvoice" or etree.QName(root).namespace:
-        raise refuse("ORIGINAL-ROOT", have=str(root.tag)[:80])
     return root
 
 
@@ -236,8 +240,8 @@ def _marks(own: dict[str, str], name: str) -> dict[int, str]:
 
 def _line(item: etree._Element, preference: str, zero: str) -> PricedLine:
     rate, zero_kind = _rate(_text(item, "TaxRate"))
-    if rate == 0 and zero in set(ZeroKind):
-        zero_kind = ZeroKind(zero)
+    if rate == 0 and zero in set(ZeroKind) and (zero or zero_kind is ZeroKind.ORDINARY):
+        zero_kind = ZeroKind(zero)  # what the rate column says in words stands, unless a mark says otherwise
     amount, tax = _figure(item, "Amount"), _optional_figure(item, "ComTaxAm") or Decimal("0.00")
     inclusive = _optional_figure(item, "TotaltaxIncludedAmount")
     return PricedLine(

@@ -12,6 +12,7 @@ from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
 from .provision import NumberBlock, add_block, numbers_left, set_quota
+from .renew import Renewal, renew
 from .settle import (
     Intent,
     due_intents,
@@ -28,9 +29,9 @@ from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
     "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
-    "IssueState", "LogFault", "Missing", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "Row",
+    "IssueState", "LogFault", "Missing", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "Renewal", "Row",
     "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block", "audit", "consistency",
     "due_intents", "earlier_outcome", "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries",
-    "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "sequence",
-    "set_quota", "settle_issued", "settle_refused", "settled", "write_block",
+    "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "renew",
+    "sequence", "set_quota", "settle_issued", "settle_refused", "settled", "write_block",
 ]  # fmt: skip

@@ -159,6 +159,24 @@ def load_or_create_log_key(path: Path, name: str) -> LogKey:
     return key
 
 
+def log_keys_in(folder: Path) -> dict[str, LogPublicKey]:
+    """The logs whose keys (``*.pub``) stand in a folder, by name: an installation's own and those that it ended."""
+    keys = (LogPublicKey.of(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.pub")))
+    return {key.name: key for key in keys}
+
+
+def end_log_key(path: Path, epoch: int) -> LogKey:
+    """End the log of a key (docs/log.md) and begin another under another name; the new key.
+
+    The old private half is gone; ``log-ended-EPOCH.pub`` still verifies what it signed.
+    """
+    key = load_or_create_log_key(path, "")
+    path.unlink()
+    path.with_suffix(".last").unlink(missing_ok=True)
+    path.with_suffix(".pub").rename(path.with_name(f"log-ended-{epoch}.pub"))
+    return load_or_create_log_key(path, f"{re.sub(r'-[0-9]+$', '', key.public.name)}-{epoch}")
+
+
 def _public_of(seed: bytes) -> bytes:
     key = _private(seed)
     out, size = _ffi.new("unsigned char[]", _PUBLIC_BYTES), _ffi.new("size_t *", _PUBLIC_BYTES)

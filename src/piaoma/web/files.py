@@ -8,21 +8,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from piaoma.desk.log import bundle_of
+from piaoma.documents.formats import file_name
 
 from .page import office_of
 
 TYPES = {
     "pdf": "application/pdf", "ofd": "application/ofd", "xml": "application/xml", "png": "image/png",
-    "zip": "application/zip",
+    "json": "application/json", "ubl": "application/xml", "xbrl": "application/xml", "zip": "application/zip",
 }  # fmt: skip
 
 
 async def file_response(request: Request, merchant_id: int, number: str, kind: str) -> Response:
-    """The original (``xml``), a view of it, or the bundle (``zip``), as ``NUMBER-电子发票.KIND``. Raises ``Refused`` as
-    ``views.view``."""
+    """The original (``xml``), it in another form, or the bundle (``zip``), under its ``file_name``.
+
+    Raises ``Refused`` as ``views.view``.
+    """
     office = office_of(request)
     made = bundle_of(office, merchant_id, number) if kind == "zip" else office.view(merchant_id, number, kind)
     data = await made
-    name = quote(f"{number}-电子发票.{kind}")
-    disposition = f"attachment; filename=\"{number}.{kind}\"; filename*=UTF-8''{name}"
+    name = file_name(number, kind)
+    plain = name.replace("-电子发票", "")
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
     return Response(data, media_type=TYPES[kind], headers={"content-disposition": disposition})

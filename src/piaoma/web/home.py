@@ -12,6 +12,7 @@ from starlette.routing import Route
 from piaoma.codes.token import canonical
 from piaoma.desk.office import Office
 from piaoma.documents.check import Checked, check_view, examine
+from piaoma.documents.formats.json_document import SCHEMA_PATH, json_schema
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
 from . import forms
@@ -79,8 +80,7 @@ async def verify(request: Request) -> Response:
 
 async def _checked(office: Office, data: bytes) -> Checked:
     """Check a file away from the loop; its views are drawn again in the cabinet's worker and compared."""
-    own = office.log_key.public
-    checked, redraws = await asyncio.to_thread(examine, data, office.roots, {own.name: own})
+    checked, redraws = await asyncio.to_thread(examine, data, office.roots, office.log_keys)
     for redraw in redraws:
         try:
             drawn = await office.cabinet.view(redraw.original, redraw.kind, redraw.signed_value)
@@ -108,6 +108,12 @@ async def icon(request: Request) -> Response:
     return Response(data, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
 
 
+async def schema(request: Request) -> Response:
+    """The JSON Schema of an invoice's JSON: open to any reader, the same for a version for ever."""
+    headers = {"cache-control": "public, max-age=86400", "access-control-allow-origin": "*"}
+    return Response(json_schema(), media_type="application/schema+json", headers=headers)
+
+
 async def healthy(request: Request) -> Response:
     """The process answers."""
     return JSONResponse({"status": "ok"})
@@ -127,6 +133,7 @@ routes = [
     Route("/verify/photo", verify, methods=["POST"]),
     Route("/static/{hash}/{name}", static),
     Route("/favicon.ico", icon),
+    Route(SCHEMA_PATH, schema),
     Route("/healthz", healthy),
     Route("/readyz", ready),
 ]

@@ -162,11 +162,13 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
     office = office_of(request)
     issued = found.invoice
     original = await records.original(office, issued.merchant_id, issued.number)
+    stated = read(original)
     sent = await deliver.deliveries(office, issued.merchant_id, issued.number)
     view = {
         "scan": found,
         "token": found.code.token,
-        "ticket": ticket_of(read(original)),
+        "ticket": ticket_of(stated),
+        "keeps_books": not stated.buyer.natural_person,
         "xml_kb": max(1, len(original) // 1024),
         "pickup": pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id),
         "mails": [each for each in sent if each.kind == "mail"],

@@ -46,10 +46,11 @@ async def show_invoice(request: Request, session: Session) -> Response:
 async def _invoice_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, number = office_of(request), request.path_params["number"]
     found = await records.invoice(office, session.merchant_id, number)
-    original = await records.original(office, session.merchant_id, number)
+    stated = read(await records.original(office, session.merchant_id, number))
+    sent = await deliver.deliveries(office, session.merchant_id, number)
     return show(
         request, session, "invoice.html", status_of(refusals) if refusals else 200, invoice=found,
-        ticket=ticket_of(read(original)), deliveries=await deliver.deliveries(office, session.merchant_id, number),
+        ticket=ticket_of(stated), keeps_books=not stated.buyer.natural_person, deliveries=sent,
         errors=explained(request, refusals),
     )  # fmt: skip
 

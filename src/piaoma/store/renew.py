@@ -1,0 +1,62 @@
+"""Beginning again after a backup was put back (重启纪元): what may have been used since must never be used again.
+
+The store knows nothing of what happened after its backup, but others do: customers hold invoices, the authority has
+reports, the log's checkpoints are out. So every number that was left is burnt with a record (P3), every code that was
+open is revoked, for an invoice of it may exist (P2), and the log begins anew under another name (docs/log.md).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .database import Database, Transaction
+
+REASON = "restored from a backup"  # of a burnt number, beside the epoch
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """What beginning again cost. ``epoch`` counts the store's lives, the first being 1."""
+
+    epoch: int
+    numbers_burnt: int
+    codes_revoked: int
+
+
+# The two dialects share no way of filling with zeros; adding 10¹⁵ and leaving out the first digit is one.
+_BURN = """
+INSERT INTO unused_numbers (merchant_id, number, reason, recorded_at_ms)
+WITH RECURSIVE rest (merchant_id, prefix, sequence, last_sequence) AS (
+    SELECT merchant_id, prefix, next_sequence, last_sequence FROM number_blocks WHERE next_sequence <= last_sequence
+    UNION ALL
+    SELECT merchant_id, prefix, sequence + 1, last_sequence FROM rest WHERE sequence < last_sequence
+)
+SELECT merchant_id, prefix || substr(CAST(1000000000000000 + sequence AS TEXT), 2), CAST($1 AS TEXT),
+       CAST($2 AS BIGINT) FROM rest
+"""
+_CLOSE_BLOCKS = "UPDATE number_blocks SET next_sequence = last_sequence + 1 WHERE next_sequence <= last_sequence"
+_REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 'open'"
+# The sequencer takes every invoice in again.
+_EMPTY_LOG = (
+    "DELETE FROM log_leaves", "DELETE FROM log_tiles", "DELETE FROM log_checkpoints", "DELETE FROM log_pending",
+)  # fmt: skip
+_EPOCH = """
+INSERT INTO epochs (epoch, begun_at_ms, backup_at_ms, numbers_burnt, codes_revoked) VALUES ($1, $2, $3, $4, $5)
+"""
+
+
+async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
+    """Begin the store's next life, all of it or nothing. Nobody else may have the store open."""
+    async with database.write() as transaction:
+        epoch = await _last_epoch(transaction) + 1
+        burnt = await transaction.execute(_BURN, f"{REASON}, epoch {epoch}", now_ms)
+        await transaction.execute(_CLOSE_BLOCKS)
+        revoked = await transaction.execute(_REVOKE, now_ms)
+        await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
+        for statement in _EMPTY_LOG:
+            await transaction.execute(statement)
+        await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)
+    return Renewal(epoch, burnt, revoked)
+
+
+async def _last_epoch(transaction: Transaction) -> int:
+    return int((await transaction.fetch("SELECT coalesce(max(epoch), 1) FROM epochs"))[0][0])

@@ -31,6 +31,7 @@ bench: .venv/dev
 	$(BIN)/piaoma bench documents
 	$(BIN)/piaoma bench search
 	$(BIN)/piaoma bench log
+	$(BIN)/piaoma bench accounts
 
 SECONDS_EACH ?= 60
 fuzz: .venv/dev

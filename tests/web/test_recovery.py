@@ -20,7 +20,18 @@ from piaoma.store import IssueState
 from piaoma.web.console import entry
 from tests.conftest import COMPANY, Shop
 from tests.web.browsing import browse, hidden
-from tests.web.people import PASSWORD, alive, another_browser, csrf_of, last_link, last_mail, mails, owner, prove
+from tests.web.people import (
+    PASSWORD,
+    alive,
+    another_browser,
+    at_once,
+    csrf_of,
+    last_link,
+    last_mail,
+    mails,
+    owner,
+    prove,
+)
 
 NEW = "a quite new password"
 COMPANY_NAME = "武汉又一家有限公司"
@@ -88,6 +99,28 @@ def test_a_code_is_good_once_for_a_while_and_for_few_tries(config: Config) -> No
         await refused(good)
         kept = await shop.office.database.read("SELECT digest FROM challenges")
         assert not any(code in row[0] for row in kept for code in (worn, old, new, good) if len(code) > 6)
+
+    browse(config, story)
+
+
+def test_guesses_at_once_are_no_way_around_the_tries(config: Config) -> None:
+    """Aim: five tries are five, however they come. Thirty wrong ones at once: the right one is refused afterwards, and
+    exactly five were counted; a link taken by four at once is taken once."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        session = await owner(shop)
+        await recovery.send_email_code(shop.office, session, "boss@example.cn")
+        code = re.search(r"验证码：(\d{6})", await last_mail(shop))
+        assert code is not None
+        await at_once(*(recovery.prove_email(shop.office, session, "wrong") for _ in range(30)))
+        assert (await shop.office.database.read("SELECT tries FROM challenges"))[0][0] == recovery.CODE_TRIES_MAX
+        with pytest.raises(Refused, match="CODE-MAIL-WRONG"):
+            await recovery.prove_email(shop.office, session, code[1])
+        await prove(shop, session, "boss@example.cn")
+        await recovery.send_recovery(shop.office, session.login)
+        secret = (await last_link(shop)).rpartition("/")[2]
+        results = await at_once(*(recovery.recover(shop.office, secret, f"{NEW} {place}") for place in range(4)))
+        assert sum(result is None for result in results) == 1, results
 
     browse(config, story)
 

@@ -158,12 +158,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
     """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
-    ``signers``.
+    ``signers``, ``accounts``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search, log or signers.
+        issue, documents, pdf, pages, search, log, signers or accounts.
     seconds
         How long each measurement runs.
     clients

@@ -190,7 +190,11 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
     His open sessions for this merchant end with it. Raises ``Refused`` STAFF-NOT-FOUND, STAFF-LAST-OWNER.
     """
 
+    # One change at a time: of two owners who switch each other off at once, one stays.
+    lock = f"SELECT 1 FROM merchants t WHERE merchant_id = $1 {office.database.dialect.for_update}"  # noqa: S608
+
     async def work(transaction: Transaction) -> None:
+        await transaction.fetch(lock, by.merchant_id)
         rows = await transaction.fetch(
             "SELECT m.role, m.active, p.name FROM memberships m JOIN people p ON p.person_id = m.person_id"
             " WHERE m.merchant_id = $1 AND m.person_id = $2",

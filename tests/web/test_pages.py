@@ -394,7 +394,8 @@ def test_words_are_complete_and_templates_speak_through_them() -> None:
 
 
 def test_logs_hold_no_token() -> None:
-    """The path of a code is cut."""
+    """The path of a code is cut, and so is that of an invitation and of a link to a new password."""
     from piaoma.web.middleware import shown_path
 
     assert shown_path("/s/ABCDEFGH/result") == "/s/…/result"
+    assert (shown_path("/join/SECRET"), shown_path("/recover/SECRET")) == ("/join/…", "/recover/…")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -305,3 +307,20 @@ def test_a_name_that_changes_leaves_the_past_alone(config: Config) -> None:
         assert (await merchant.merchant(shop.office, shop.id)).drawer != "新名字"
 
     browse(config, story)
+
+
+def test_pages_of_people_are_light(tmp_path: Path) -> None:
+    """Page, styles and scripts of each under 80 kB packed, nothing from anybody else's host."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        browser = another_browser(client, await owner(shop))
+        for path in ("people", "shops", "security"), ("account", "account/factors", "account/email", "events", "till"):
+            for name in path:
+                page = await browser.get(f"/console/{'settings/' if path[0] == 'people' else ''}{name}")
+                files = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+                weight = len(gzip.compress(page.content))
+                for file in files:
+                    weight += len(gzip.compress((await browser.get(file)).content))
+                assert weight < 80_000 and not re.search(r'(?:src|href)="https?://', page.text), name
+
+    browse(tmp_path, story)

@@ -1,4 +1,4 @@
-"""Sessions (会话) of people (人员): who is logged in, for which merchant, on which device; listed, ended, moved to another merchant.
+"""Sessions (会话) of people (人员): who is logged in, for which merchant, on which device; listed, ended, moved over.
 
 A session is a random secret in a cookie; only its digest is stored. Its person's membership is looked up with every
 request, so whoever is switched off is out with his next one.

@@ -14,6 +14,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refused
+from piaoma.web.console import entry
 from tests.conftest import Shop
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, another_browser, csrf_of, hire, owner
@@ -110,8 +111,10 @@ def test_the_second_step_cannot_be_reached_without_the_first(config: Config) -> 
     browse(config, story)
 
 
-def test_guessing_codes_is_slowed(config: Config) -> None:
+def test_guessing_codes_is_slowed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five wrong ones, then even the right one must wait."""
+
+    monkeypatch.setattr(entry._seconds, "clock", lambda: 1_000.0)
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         session = await owner(shop)

@@ -17,6 +17,7 @@ from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Client
 from piaoma.invoice.refusal import Refused
 from piaoma.store import IssueState
+from piaoma.web.console import entry
 from tests.conftest import COMPANY, Shop, new_shop
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, alive, another_browser, at_once, csrf_of, hire, mails, owner, prove
@@ -267,8 +268,10 @@ def test_a_till_that_is_switched_off_is_nobodys(config: Config) -> None:
     browse(config, story)
 
 
-def test_guessing_a_pin_is_slowed_for_that_name_at_that_till(config: Config) -> None:
+def test_guessing_a_pin_is_slowed_for_that_name_at_that_till(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """After five wrong ones even the right one must wait; the colleague at the same till need not."""
+
+    monkeypatch.setattr(entry._pins, "clock", lambda: 1_000.0)
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         device, cashier, boss = await _till(client, shop)

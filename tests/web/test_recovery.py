@@ -17,7 +17,7 @@ from piaoma.desk.events import list_events
 from piaoma.desk.mint import mint
 from piaoma.invoice.refusal import Refused
 from piaoma.store import IssueState
-from piaoma.web.console import entry
+from piaoma.web.console import access, entry
 from tests.conftest import COMPANY, Shop
 from tests.web.browsing import browse, hidden
 from tests.web.people import (
@@ -305,6 +305,13 @@ def test_every_wrong_log_in_costs_the_same_work(config: Config, monkeypatch: pyt
     browse(config, story)
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of the delays stands still, so that a busy machine proves the same as an idle one."""
+    for delay in (entry._logins, access._passwords):
+        monkeypatch.setattr(delay, "clock", lambda: 1_000.0)
+
+
 def _from(client: httpx.AsyncClient, address: str) -> httpx.AsyncClient:
     """A browser at another address."""
     transport = httpx.ASGITransport(
@@ -315,7 +322,7 @@ def _from(client: httpx.AsyncClient, address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url=client.base_url, headers=client.headers)
 
 
-def test_a_stranger_cannot_lock_the_owner_out(config: Config) -> None:
+def test_a_stranger_cannot_lock_the_owner_out(config: Config, still: None) -> None:
     """A thousand wrong tries from many addresses: each of them must wait, the owner logs in at once, from a device
     that is known and from a new one."""
 
@@ -340,7 +347,7 @@ def test_a_stranger_cannot_lock_the_owner_out(config: Config) -> None:
     browse(config, story)
 
 
-def test_an_account_that_does_not_exist_is_slowed_in_the_same_way(config: Config) -> None:
+def test_an_account_that_does_not_exist_is_slowed_in_the_same_way(config: Config, still: None) -> None:
     """The delay tells nobody whether there is such an account; a thousand at once are no way around it."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
@@ -351,7 +358,35 @@ def test_an_account_that_does_not_exist_is_slowed_in_the_same_way(config: Config
             form = {"login": name, "password": "not the password"}
             sent = await asyncio.gather(*(guesser.post("/console/login", data=form) for _ in range(12)))
             answers.append(sorted(answer.status_code for answer in sent))
-        assert answers[0] == answers[1] == [403] * 5 + [429] * 7
+        assert answers == [[403] * 5 + [429] * 7] * 2, answers
+
+    browse(config, story)
+
+
+def test_each_wrong_try_makes_the_next_wait_longer(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five free, then 2, 4, 8 … seconds up to fifteen minutes; the right password after the wait begins anew."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        moment = 1_000.0
+        monkeypatch.setattr(entry._logins, "clock", lambda: moment)
+        login = (await owner(shop)).login
+        guesser = _from(client, "203.0.113.1")
+        waits = []
+        for place in range(12):
+            guesser = _from(client, "203.0.113.1")
+            client._transport.app.state.buckets.pop(entry._logins_from, None)  # type: ignore[attr-defined]
+            tried = await guesser.post("/console/login", data={"login": login, "password": "not the password"})
+            assert tried.status_code == 403, place
+            again = await guesser.post("/console/login", data={"login": login, "password": "not the password"})
+            if again.status_code == 403:
+                continue
+            waits.append(int(re.findall(r"请等 (\d+) 秒", again.text)[0]))
+            moment += waits[-1]
+        assert waits[:4] == [2, 4, 8, 16] and max(waits) <= 900
+        right = await guesser.post("/console/login", data={"login": login, "password": PASSWORD})
+        assert right.status_code == 303
+        tried = await _from(client, "203.0.113.1").post("/console/login", data={"login": login, "password": "no"})
+        assert tried.status_code == 403, "counted from nothing again"
 
     browse(config, story)
 
@@ -368,7 +403,7 @@ def test_without_the_delay_guessing_goes_on(config: Config, monkeypatch: pytest.
     browse(config, story)
 
 
-def test_a_new_password_ends_all_other_sessions(config: Config) -> None:
+def test_a_new_password_ends_all_other_sessions(config: Config, still: None) -> None:
     """This one goes on; the old password is asked for, and slowed like any other."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

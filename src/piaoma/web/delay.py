@@ -10,6 +10,7 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from starlette.requests import Request
 
@@ -22,12 +23,15 @@ KEYS_MAX = 50_000  # of one delay; the one used longest ago is forgotten
 
 
 class Delay:
-    """Counts a try before it is judged, so that a thousand at once are no way around it."""
+    """Counts a try before it is judged, so that a thousand at once are no way around it. ``clock`` tells seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
 
     def attempt(self, request: Request, key: str) -> None:
         """Begin a try. Raises ``Refused`` ACCOUNT-TOO-MANY with the seconds to wait."""
         counts: OrderedDict[str, tuple[int, float]] = request.app.state.buckets.setdefault(self, OrderedDict())
-        now = time.monotonic()
+        now = self.clock()
         tries, until = counts.pop(key, (0, now))
         if until > now:
             counts[key] = (tries, until)

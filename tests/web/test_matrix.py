@@ -21,7 +21,19 @@ from tests.web.people import another_browser, csrf_of, hire, owner
 
 OTHER_ID = "91110000600037341L"
 # Addresses of customers and of everybody: no session is asked for, each has its own safeguards and tests.
-PUBLIC = ("/s/", "/", "/help", "/verify", "/static/", "/favicon.ico", "/healthz", "/readyz", "/log/", "/schema/")
+PUBLIC = (
+    "/s/",
+    "/",
+    "/help",
+    "/verify",
+    "/static/",
+    "/favicon.ico",
+    "/healthz",
+    "/readyz",
+    "/log/",
+    "/schema/",
+    "/api/v1/verify",
+)
 
 
 def routed() -> Iterator[tuple[str, str]]:

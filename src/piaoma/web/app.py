@@ -12,13 +12,13 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, operator, scan
+from . import console, home, log, operator, scan, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
 # Customers first: routes are tried in this order.
-ROUTES = [*scan.routes, *home.routes, *log.routes, *console.routes, *operator.routes]
+ROUTES = [*scan.routes, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
 
 
 def create_app(config: Config) -> Starlette:

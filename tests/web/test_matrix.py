@@ -101,7 +101,7 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     clerk = await hire(shop, Role.CLERK)
     return {
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
-        "till_id": str(till_id),
+        "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
     }  # fmt: skip
 
 
@@ -201,7 +201,15 @@ FORMS = {
 
 def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) -> None:
     """The same 404 in the same words, and nothing of the other has changed; by address and by the fields of forms."""
-    missing = {"code_id": "1", "number": "1" * 20, "kind": "xml", "person_id": "1", "till_id": "1"}
+    missing = {
+        "code_id": "1",
+        "number": "1" * 20,
+        "kind": "xml",
+        "person_id": "1",
+        "till_id": "1",
+        "form_id": "1",
+        "reissue_id": "1",
+    }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         theirs = await new_shop(shop.office, OTHER_ID)

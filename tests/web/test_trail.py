@@ -21,7 +21,11 @@ from tests.web.test_matrix import _addresses, _filled
 
 SOURCE = Path(__file__).parents[2] / "src" / "piaoma"
 # Needs a browser's authenticator: tests/journeys/test_people.py does it.
-ELSEWHERE = {"/console/account/factors/passkey"}
+CORRECTIONS = {
+    "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
+    "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
+}  # fmt: skip
+ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS
 
 
 async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, str]]:
@@ -44,6 +48,7 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/settings/profile": {"shop_name": "新名字", "drawer": "某某", "account": "6222000000001234",
                                       "password_now": PASSWORD},
         "/console/settings/goods": {"name": "餐费", "code": "3070401000000000000", "rate": "0.06"},
+        "/console/settings/corrections": {"mode": "approve", "days": "30", "times": "2"},
         "/console/settings/people/invite": {"person_name": "小某", "role": "cashier"},
         "/console/settings/people/withdraw": {},
         "/console/settings/people/{person_id}": {"role": "reader"},

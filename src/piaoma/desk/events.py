@@ -87,6 +87,15 @@ async def record(
     )  # fmt: skip
 
 
+async def note(
+    office: Office, actor: Actor, kind: str, subject: str = "", before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:  # fmt: skip
+    """Tell what is on disk already: of verbs that take several transactions, or leave the channel to finish them."""
+    async with office.database.write() as transaction:
+        await record(transaction, actor, office.now(), kind, subject, before, after)
+
+
 def _shown(name: str, value: object) -> str:
     """A value as the trail keeps it."""
     text = str(value)[:VALUE_MAX]

@@ -45,6 +45,8 @@ from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .notices import NoticeCarrier
 from .pursue import pursue_for_ever
+from .reissue import correct_for_ever
+from .relations import CHAIN_MAX
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -132,13 +134,20 @@ class Office:
 
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
-        rows = await self.database.read(
-            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
-        )
-        if rows and rows[0][0] is not None:
-            # Whoever has the mail may open the invoice anywhere, without a cookie.
-            pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-            return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+        place: str | None = number
+        for _ in range(CHAIN_MAX):
+            rows = await self.database.read(
+                "SELECT code_id, corrects, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
+                merchant_id, place,
+            )  # fmt: skip
+            if not rows:
+                break
+            if rows[0][0] is not None:
+                # Whoever has the mail may open the invoice anywhere, without a cookie.
+                pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
+                return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+            # A red invoice, and one that took another's place, are found where that one is.
+            place = rows[0][1] or rows[0][2]
         return ""
 
     async def numbering(self) -> Numbering:
@@ -151,7 +160,8 @@ class Office:
 
 
 def _invoice(request: IssueRequest, number: str) -> IssuedInvoice:
-    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+    red = request.red.reference if request.red is not None else None
+    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau, red)
 
 
 def make_private(folder: Path) -> None:
@@ -188,6 +198,7 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(office.notices.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
                 ]

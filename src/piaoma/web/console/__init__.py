@@ -1,9 +1,9 @@
 """The merchant's console (商户后台): log in, 扫码开票, codes, records, settings. Only people of the merchant see it."""
 
-from . import account, codes, entry, invoices, links, settings, staff, today, trail
+from . import account, codes, corrections, entry, invoices, links, settings, staff, today, trail
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *invoices.routes, *settings.routes, *account.routes,
-    *staff.routes, *trail.routes,
+    *entry.routes, *links.routes, *today.routes, *codes.routes, *invoices.routes, *corrections.routes,
+    *settings.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

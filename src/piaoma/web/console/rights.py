@@ -13,6 +13,7 @@ MAKERS = frozenset({Role.OWNER, Role.CLERK, Role.CASHIER})
 KEEPERS = frozenset({Role.OWNER, Role.CLERK})
 SENDERS = EVERYBODY - {Role.READER}
 BOOKS = frozenset({Role.OWNER, Role.ACCOUNTANT})
+CORRECTORS = frozenset({Role.OWNER, Role.CLERK, Role.ACCOUNTANT})
 
 
 class Right(msgspec.Struct, frozen=True):
@@ -51,6 +52,20 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/invoices/{number}"): Right(SENDERS, "invoice.send", pin=True),
     ("GET", "/console/invoices/{number}/file/{kind}"): Right(EVERYBODY, pin=True),
     ("POST", "/console/deliveries/retry"): Right(SENDERS - {Role.CASHIER}, "delivery.retry"),
+    # Corrections: 红冲 and 换开
+    ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/corrections/received"): Right(CORRECTORS),
+    ("POST", "/console/corrections/received"): Right(CORRECTORS, "red.raise", factor="red"),
+    ("GET", "/console/corrections/forms/{form_id}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/corrections/forms/{form_id}"): Right(CORRECTORS, "red.act", factor="red"),
+    ("GET", "/console/corrections/reissues/{reissue_id}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/corrections/reissues/{reissue_id}"): Right(CORRECTORS, "reissue.act", factor="red"),
+    ("GET", "/console/invoices/{number}/red"): Right(CORRECTORS),
+    ("POST", "/console/invoices/{number}/red"): Right(CORRECTORS, "red.raise", factor="red"),
+    ("GET", "/console/invoices/{number}/reissue"): Right(CORRECTORS),
+    ("POST", "/console/invoices/{number}/reissue"): Right(CORRECTORS, "reissue.start", factor="red"),
+    ("GET", "/console/settings/corrections"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/settings/corrections"): Right(OWNER, "policy.reissue", factor="settings"),
     # Settings
     ("GET", "/console/settings/profile"): Right(EVERYBODY - {Role.CASHIER}),
     ("POST", "/console/settings/profile"): Right(OWNER, "profile.change", factor="settings"),

@@ -16,7 +16,7 @@ from .access import page, show
 from .search import onward, read_filter
 
 GROUPS = ("code.", "invoice.", "delivery.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.",
-          "session.", "merchant.")  # fmt: skip
+          "session.", "merchant.", "red.", "reissue.")  # fmt: skip
 
 
 def shown(request: Request, name: str, value: str) -> str:

@@ -127,7 +127,8 @@ async def save_till(
                 by.merchant_id, till_id, shop_id, name.strip(), milliseconds(office.now()),
             )  # fmt: skip
         elif not await transaction.execute(
-            "UPDATE tills SET name = $3, active = $4, device_hash = CASE WHEN CAST($4 AS BIGINT) = 0 THEN '' ELSE device_hash END"
+            "UPDATE tills SET name = $3, active = $4,"
+            " device_hash = CASE WHEN CAST($4 AS BIGINT) = 0 THEN '' ELSE device_hash END"
             " WHERE merchant_id = $1 AND till_id = $2",
             by.merchant_id, till_id, name.strip(), int(active),
         ):  # fmt: skip

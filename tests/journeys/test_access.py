@@ -95,11 +95,19 @@ def test_a_merchant_meets_no_barrier(
         "/console/reports/issued?by=kind",
         "/console/settings/goods",
         "/console/settings/profile",
+        "/console/settings/people",
+        "/console/settings/shops",
+        "/console/settings/security",
+        "/console/events",
+        "/console/account",
+        "/console/account/email",
+        "/console/account/factors",
+        "/console/account/confirm",
     ):
         page.goto(one.base_url + path)
         assert faults(page) == [], path
     stranger = opened(browser, size, scheme)
-    for path in ("/console/login", "/console/register"):
+    for path in ("/console/login", "/console/register", "/recover"):
         stranger.goto(one.base_url + path)
         assert faults(stranger) == [], path
 

@@ -127,7 +127,7 @@ def test_a_search_is_kept_under_a_name_and_opens_the_list(config: Config) -> Non
         from piaoma.desk import saved
 
         for place in range(saved.SEARCHES_MAX):
-            await saved.save(shop.office, shop.id, saved.Saved(f"n{place}", "q=1", False))
+            await saved.save(shop.office, shop.actor, saved.Saved(f"n{place}", "q=1", False))
         full = await client.post(to, data={"csrf": csrf, "name": "one more"})
         assert full.status_code == 422 and "SEARCH-TOO-MANY" in full.text
 

@@ -45,6 +45,7 @@ from .exports import keep_tidy
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .notices import NoticeCarrier
 from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .reissue import correct_for_ever
@@ -98,6 +99,8 @@ class Office:
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
         mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
+        notice = NoticeCarrier(database, config.mail_from, now, deliver)
+        self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
@@ -198,6 +201,7 @@ async def open_office(
             async with office.writer:
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
+                    asyncio.create_task(office.notices.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),

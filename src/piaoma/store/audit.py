@@ -169,7 +169,8 @@ INVARIANTS: tuple[Invariant, ...] = (
                ON c.merchant_id = s.merchant_id AND c.code_id = s.code_id
                WHERE s.code_id IS NOT NULL AND c.code_id IS NULL""",
             """SELECT s.secret_hash FROM sessions s LEFT JOIN memberships m
-               ON m.merchant_id = s.merchant_id AND m.user_id = s.user_id WHERE m.user_id IS NULL""",
+               ON m.merchant_id = s.merchant_id AND m.person_id = s.person_id
+               WHERE s.merchant_id IS NOT NULL AND m.person_id IS NULL""",
         ),
     ),
     Invariant(

@@ -58,6 +58,8 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute(_CLOSE_BLOCKS)
         revoked = await transaction.execute(_REVOKE, now_ms)
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
+        await transaction.execute("DELETE FROM challenges WHERE used_at_ms IS NULL")  # so would a link that was used
+        await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)

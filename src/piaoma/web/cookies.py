@@ -18,6 +18,9 @@ from .page import office_of
 from .signed import pack, payload, unpack
 
 HOLDER, TITLES, GRANTS, SESSION = "pm_h", "pm_t", "pm_g", "pm_s"
+DEVICE = "pm_d"  # this browser, known again at log-in and as the device of a till: a random secret
+SECOND = "pm_2"  # whose password was right, between it and the second factor
+CHALLENGE = "pm_c"  # what a passkey is asked to sign
 YEAR_SECONDS = 365 * 86400
 TITLES_MAX = 3
 GRANTS_MAX = 20

@@ -114,9 +114,9 @@ def _limit(path: str) -> int:
 
 
 def shown_path(path: str) -> str:
-    """A path as logs may show it: the token of a code and what follows a number are cut."""
+    """A path as logs may show it: the token of a code and the secret of a link are cut."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] == "s":
+    if len(parts) > 2 and parts[1] in ("s", "join", "recover"):
         parts[2] = "…"
     return "/".join(parts)[:PATH_MAX]
 

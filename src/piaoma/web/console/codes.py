@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, codes, goods, merchant, mint
+from piaoma.desk import codes, factors, goods, merchant, mint
 from piaoma.desk.codes import CodeState
+from piaoma.desk.sessions import Session
 from piaoma.documents.ticket import Ticket, ticket_of_draft
+from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 from piaoma.web.errors import explained, status_of
 from piaoma.web.live import stream_state
@@ -26,28 +28,29 @@ PRINT_SIZES = ("58", "80", "a6")
 FINAL_STATES = (CodeState.ISSUED, CodeState.REVOKED)
 
 
-async def new_code(request: Request, session: accounts.Session) -> Response:
+async def new_code(request: Request, session: Session) -> Response:
     """Amount first; Enter makes the code. Without scripts the button 预览 shows the ticket."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
+    empty = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
     if request.method != "POST":
-        form = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
-        return await _form_page(request, session, shop, form)
-    form = await read_form(request)
-    form.setdefault("mint_key", secrets.token_urlsafe(12))
+        return await _form_page(request, session, shop, empty)
+    form = empty | await read_form(request)
     try:
         offer = await read_offer(office, shop, form)
         if "preview" in form:
             ticket = ticket_of_draft(*mint.preview(office, shop, offer))
             return await _form_page(request, session, shop, form, ticket=ticket)
+        if offer.kind is InvoiceKind.SPECIAL:
+            factors.demand(office, session, "special")
         mint_key = form.get("mint_key", "")[:60] or secrets.token_urlsafe(12)
-        made = await mint.mint(office, shop, offer, mint_key=mint_key, by=session.login, days=read_days(form))
+        made = await mint.mint(office, shop, offer, mint_key=mint_key, by=session.actor, days=read_days(form))
     except Refused as refused:
         return await _form_page(request, session, shop, form, refused.refusals)
     return RedirectResponse(f"/console/codes/{made.code_id}", 303)
 
 
-async def preview(request: Request, session: accounts.Session) -> Response:
+async def preview(request: Request, session: Session) -> Response:
     """The ticket of what is typed so far, for the script that keeps it up to date while the form is filled in."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
@@ -60,7 +63,7 @@ async def preview(request: Request, session: accounts.Session) -> Response:
 
 
 async def _form_page(
-    request: Request, session: accounts.Session, shop: merchant.Merchant, form: dict[str, str],
+    request: Request, session: Session, shop: merchant.Merchant, form: dict[str, str],
     refusals: tuple[Refusal, ...] = (), ticket: Ticket | None = None,
 ) -> Response:  # fmt: skip
     office = office_of(request)
@@ -79,11 +82,11 @@ def _code_id(request: Request) -> int:
     return int(text)
 
 
-async def _code(request: Request, session: accounts.Session) -> codes.Code:
+async def _code(request: Request, session: Session) -> codes.Code:
     return await codes.code(office_of(request), session.merchant_id, _code_id(request))
 
 
-async def show_code(request: Request, session: accounts.Session) -> Response:
+async def show_code(request: Request, session: Session) -> Response:
     """The code, large and alone, with what its customer is doing."""
     made = await _code(request, session)
     shop = await merchant.merchant(office_of(request), session.merchant_id)
@@ -94,7 +97,7 @@ async def show_code(request: Request, session: accounts.Session) -> Response:
     )  # fmt: skip
 
 
-async def symbol(request: Request, session: accounts.Session) -> Response:
+async def symbol(request: Request, session: Session) -> Response:
     """The symbol as a file, the same bytes each time."""
     made = await _code(request, session)
     if request.path_params["kind"] == "svg":
@@ -106,7 +109,7 @@ async def symbol(request: Request, session: accounts.Session) -> Response:
     return Response(data, media_type="image/png", headers={"content-disposition": f'inline; filename="{name}"'})
 
 
-async def print_code(request: Request, session: accounts.Session) -> Response:
+async def print_code(request: Request, session: Session) -> Response:
     """A slip of 58 or 80 mm, or an A6 card."""
     made = await _code(request, session)
     shop = await merchant.merchant(office_of(request), session.merchant_id)
@@ -114,18 +117,18 @@ async def print_code(request: Request, session: accounts.Session) -> Response:
     return show(request, session, "print.html", code=made, shop=shop, size=size if size in PRINT_SIZES else "58")
 
 
-async def change_code(request: Request, session: accounts.Session) -> Response:
+async def change_code(request: Request, session: Session) -> Response:
     """Revoke or extend."""
     form = await read_form(request)
     office, code_id = office_of(request), _code_id(request)
     if "revoke" in form:
-        await codes.revoke(office, session.merchant_id, code_id)
+        await codes.revoke(office, session.actor, code_id)
     elif "extend" in form:
-        await codes.extend(office, session.merchant_id, code_id, mint.DAYS_DEFAULT)
+        await codes.extend(office, session.actor, code_id, mint.DAYS_DEFAULT)
     return RedirectResponse(f"/console/codes/{code_id}", 303)
 
 
-async def events(request: Request, session: accounts.Session) -> Response:
+async def events(request: Request, session: Session) -> Response:
     """The state of a code, live."""
     await _code(request, session)
 
@@ -136,12 +139,12 @@ async def events(request: Request, session: accounts.Session) -> Response:
     return stream_state(request, read)
 
 
-async def state(request: Request, session: accounts.Session) -> Response:
+async def state(request: Request, session: Session) -> Response:
     """The state of a code, for scripts that poll."""
     return JSONResponse({"state": (await _code(request, session)).state.value})
 
 
-async def list_codes(request: Request, session: accounts.Session) -> Response:
+async def list_codes(request: Request, session: Session) -> Response:
     """二维码: searched by goods, title, amount, date and state, newest first."""
     office, asked = office_of(request), request.query_params
     errors: tuple[Refusal, ...] = ()

@@ -123,7 +123,7 @@
   // What was typed comes back after a crash or a lost session.
   if (!window.localStorage) return;
   var key = 'draft:' + form.getAttribute('data-draft');
-  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
+  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'password' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
   try {
     var kept = JSON.parse(localStorage.getItem(key) || '{}');
     if (!form.hasAttribute('data-filled')) fields().forEach(function (field) { if (kept[field.name] && !field.value) field.value = kept[field.name]; });

@@ -48,7 +48,7 @@ async def issue_to(shop: Shop, name: str, amount: str = "58.00", remark: str = "
 async def log_in_as(client: httpx.AsyncClient, shop: Shop) -> str:
     """As the owner of a shop that is not the first."""
     rows = await shop.office.database.read(
-        "SELECT u.login FROM users u JOIN memberships m ON m.user_id = u.user_id WHERE m.merchant_id = $1", shop.id
+        "SELECT u.login FROM people u JOIN memberships m ON m.person_id = u.person_id WHERE m.merchant_id = $1", shop.id
     )
     session = await accounts.log_in(shop.office, rows[0][0], "a long password")
     client.cookies.clear()

@@ -42,7 +42,10 @@ class CodeState(StrEnum):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked."""
+    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked.
+
+    ``applied`` marks what a customer of a static code applied for: the shop issues it, and no scan can confirm it.
+    """
 
     kind: InvoiceKind
     lines: tuple[Line, ...]
@@ -50,6 +53,7 @@ class Offer(msgspec.Struct, frozen=True):
     remark: str = ""
     buyer: Buyer | None = None
     sold_at: datetime | None = None
+    applied: bool = False
 
 
 class Code(msgspec.Struct, frozen=True):

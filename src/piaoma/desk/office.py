@@ -36,9 +36,11 @@ from piaoma.store import (
 from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 
+from .approve import finish_for_ever
 from .config import Config
 from .log import keep_log
 from .pursue import pursue_for_ever
+from .static_codes import static_key
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -71,6 +73,7 @@ class Office:
         self.signer: Signer = FileSigner(keyring)
         self.seal_signer: SealSigner = open_seal(folder / "keys" / "sandbox", keyring, now())
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.static_keys = tuple(static_key(key) for key in self.token_keys)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.log_keys = log_keys_in(folder / "keys")
@@ -103,6 +106,10 @@ class Office:
     def url(self, merchant_id: int, code_id: int) -> str:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
+
+    def static_url(self, merchant_id: int, static_id: int) -> str:
+        """What the symbol of a static code holds."""
+        return pointer_url(self.config.base_url, seal(self.static_keys[0], merchant_id, static_id), "T")
 
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
@@ -157,6 +164,7 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(finish_for_ever(office)),
                     asyncio.create_task(keep_log(office)),
                 ]
                 try:

@@ -159,6 +159,15 @@ def _state(stored: str, expires_at_ms: int, viewed_at_ms: int | None, now_ms: in
     return CodeState.VIEWED if viewed_at_ms else CodeState.OPEN
 
 
+async def code_state(office: Office, merchant_id: int, code_id: int) -> CodeState | None:
+    """What a code is doing; None when there is none."""
+    row = await office.database.read_by_key(_STATE_OF, merchant_id, code_id)
+    return _state(row[0], row[1], row[2], milliseconds(office.now())) if row else None
+
+
+_STATE_OF = "SELECT state, expires_at_ms, viewed_at_ms FROM codes WHERE merchant_id = $1 AND code_id = $2"
+
+
 async def list_codes(
     office: Office, merchant_id: int, wanted: Filter = NO_FILTER, state: str = "", cursor: str = ""
 ) -> Page[Code]:

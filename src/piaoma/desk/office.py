@@ -107,9 +107,13 @@ class Office:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
+    def static_token(self, merchant_id: int, static_id: int) -> str:
+        """The token of a static code, under the present key."""
+        return seal(self.static_keys[0], merchant_id, static_id)
+
     def static_url(self, merchant_id: int, static_id: int) -> str:
         """What the symbol of a static code holds."""
-        return pointer_url(self.config.base_url, seal(self.static_keys[0], merchant_id, static_id), "T")
+        return pointer_url(self.config.base_url, self.static_token(merchant_id, static_id), "T")
 
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""

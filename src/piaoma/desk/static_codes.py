@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.codes.proof import ScanProof, prove
-from piaoma.codes.symbol import Symbol, draw, pointer_url
-from piaoma.codes.token import canonical, seal, unseal
+from piaoma.codes.symbol import Symbol, draw
+from piaoma.codes.token import canonical, unseal
 from piaoma.invoice.draft import Line, ZeroKind
 from piaoma.invoice.money import from_fen, to_fen
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
@@ -267,12 +267,12 @@ async def proof_of(code: StaticCode) -> ScanProof:
 
 def _static_code(office: Office, row: Row) -> StaticCode:
     zone = office.now().tzinfo
-    token = seal(office.static_keys[0], row["merchant_id"], row["static_id"])
+    token = office.static_token(row["merchant_id"], row["static_id"])
     return StaticCode(
         merchant_id=row["merchant_id"],
         static_id=row["static_id"],
         token=token,
-        url=pointer_url(office.config.base_url, token, "T"),
+        url=office.static_url(row["merchant_id"], row["static_id"]),
         place=row["place"],
         terms=Terms(
             item=msgspec.json.decode(row["item"], type=Item),

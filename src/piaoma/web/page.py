@@ -102,7 +102,7 @@ def _text(language: Language) -> Any:
 def _page_path(request: Request) -> str:
     """Where this page can be opened: what a form was sent to cannot always."""
     path = request.url.path
-    if request.method == "POST" and path.startswith("/s/"):
+    if request.method == "POST" and path.startswith(("/s/", "/t/", "/a/")):
         return "/".join(path.split("/")[:3])
     return path.removesuffix("/photo")
 

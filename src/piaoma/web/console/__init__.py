@@ -1,5 +1,6 @@
 """The merchant's console (商户后台): log in, 扫码开票, codes, records, settings. Only people of the merchant see it."""
 
-from . import codes, entry, invoices, settings, today
+from . import codes, entry, inbox, invoices, settings, static_codes, today
 
-routes = [*entry.routes, *today.routes, *codes.routes, *invoices.routes, *settings.routes]
+routes = [*entry.routes, *today.routes, *codes.routes, *static_codes.routes, *inbox.routes, *invoices.routes,
+          *settings.routes]  # fmt: skip

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from piaoma.desk import accounts
+from piaoma.desk.applications import waiting_count
 from piaoma.invoice.refusal import refuse
 from piaoma.web import cookies, forms
 from piaoma.web.page import office_of, render
@@ -26,6 +27,7 @@ def page(handler: Page) -> Callable[[Request], Awaitable[Response]]:
                 raise refuse("ACCOUNT-SESSION-NONE")
             return RedirectResponse(f"/console/login?next={request.url.path}", 303)
         request.state.csrf = forms.csrf_token(request, secret)
+        request.state.waiting = await waiting_count(office_of(request), session.merchant_id)
         return await handler(request, session)
 
     return handle
@@ -45,4 +47,5 @@ def session_secret(request: Request) -> str:
 
 def show(request: Request, session: accounts.Session, template: str, status: int = 200, /, **view: object) -> Response:
     """A page of the console."""
-    return render(request, f"console/{template}", status, session=session, csrf=request.state.csrf, **view)
+    return render(request, f"console/{template}", status, session=session, csrf=request.state.csrf,
+                  inbox_count=request.state.waiting, **view)  # fmt: skip

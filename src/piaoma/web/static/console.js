@@ -25,6 +25,19 @@
       if (event.getModifierState) hint.hidden = !event.getModifierState('CapsLock');
     });
   });
+  // The badge of what waits for approval; the page of it follows by itself.
+  var badge = document.getElementById('inbox');
+  if (badge) setInterval(function () {
+    if (document.hidden) return;
+    var request = new XMLHttpRequest();
+    request.open('GET', '/console/inbox/count.json');
+    request.onload = function () {
+      if (request.status !== 200) return;
+      var count = JSON.parse(request.responseText).count;
+      badge.hidden = !count; badge.textContent = count;
+    };
+    request.send();
+  }, 5000);
   var print = document.getElementById('print');
   if (print) { print.hidden = false; print.addEventListener('click', function () { window.print(); }); }
   var big = document.getElementById('fullscreen'), symbol = document.getElementById('symbol');

@@ -18,12 +18,14 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 
 def visit(page: Page, address: str) -> None:
     """Go to an address. A page that watches a code may be reloading itself at this very moment: then go again."""
-    try:
-        page.goto(address)
-    except Error as error:
-        if "ERR_ABORTED" not in error.message and "interrupted by another navigation" not in error.message:
-            raise
-        page.goto(address)
+    for turn in range(5):
+        try:
+            page.goto(address)
+            return
+        except Error as error:
+            reloading = "ERR_ABORTED" in error.message or "interrupted by another navigation" in error.message
+            if not reloading or turn == 4:
+                raise
 
 
 def register(page: Page, base: str) -> None:
@@ -125,7 +127,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     desk.goto(code_page)
     mint(desk, base, "12")
     shot(desk, "console-code-phone")
-    desk.goto(desk.url + "/print?size=a6")
+    desk.goto(f"{base}/console/sheets?kind=code&id={desk.url.rpartition('/')[2]}&size=a6")
     shot(desk, "print-a6")
     png = phone.request.get(url.replace("/S/", "/s/") + "/file/png")
     (folder / "invoice-pdf.png").write_bytes(png.body())

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from email.message import EmailMessage
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
-from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
@@ -40,6 +41,7 @@ from .approve import finish_for_ever
 from .config import Config
 from .log import keep_log
 from .pursue import pursue_for_ever
+from .share import letter
 from .static_codes import static_key
 from .views import view
 
@@ -83,7 +85,7 @@ class Office:
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
+        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver, self.letter)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
@@ -125,6 +127,10 @@ class Office:
             pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
             return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
         return ""
+
+    async def letter(self, job: Job) -> EmailMessage:
+        """See ``share.letter``."""
+        return await letter(self, job)
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""

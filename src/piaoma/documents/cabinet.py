@@ -23,6 +23,7 @@ from piaoma.invoice.refusal import Refused, refuse
 from . import ofd
 from .ofd import OFD_VERSION
 from .render import VIEW_VERSION, render, start_worker
+from .sheets import Card, render_sheet
 
 Result = TypeVar("Result")
 
@@ -81,6 +82,10 @@ class Cabinet:
         Raises ``Refused`` DOCUMENT-RENDER-FAILED.
         """
         return await self._worked(ofd.to_be_sealed, original, at)
+
+    async def sheet(self, cards: tuple[Card, ...], size: str, kind: str) -> bytes:
+        """A sheet with codes to print, or a picture of one; see ``sheets.render_sheet``. Not kept."""
+        return await self._worked(render_sheet, cards, size, kind)
 
     async def _render(self, original: bytes, kind: str, signed_value: bytes, kept: Path) -> bytes:
         data = await self._worked(render, original, kind, signed_value)

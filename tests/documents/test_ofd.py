@@ -36,6 +36,7 @@ from piaoma.invoice.refusal import Refused
 from piaoma.trust import FileSigner, Keyring, Verdict, open_or_create, open_seal, sign_original, sign_value
 from tests.documents.test_pdf import EXTREMES, bare, with_lines
 from tests.invoice.test_original import AT, example, invoices
+from tests.trust.test_seal import Careless
 
 NAMESPACE = {"ofd": "http://www.ofdspec.org/2016"}
 
@@ -432,13 +433,16 @@ def test_a_harmless_package_is_opened() -> None:
 
 
 def test_a_seal_of_a_later_time_is_judged_at_its_time() -> None:
-    """Sealed a year after it was issued: valid; sealed after the certificates ended: not."""
+    """Sealed a year after it was issued: valid; after the certificates ended: not sealed, and by whom asks nothing, not
+    believed."""
     original = original_of(example())
-    for years, verdict in ((1, Verdict.VALID), (11, Verdict.INVALID)):
+    keyring, seal = ring()
+    careless = Careless(keyring.signer_key, keyring.signer, seal.seal)
+    for years, sealer, verdict in ((1, seal, Verdict.VALID), (11, careless, Verdict.INVALID)):
         at = AT + timedelta(days=365 * years)
         listed = to_be_sealed(original, at)
         assert listed is not None
-        assert checked(write(original, sign_value(listed, f"/{SIGNATURE}", ring()[1], at))).verdict is verdict
+        assert checked(write(original, sign_value(listed, f"/{SIGNATURE}", sealer, at))).verdict is verdict
 
 
 def test_sizes_are_in_millimetres_of_points() -> None:

@@ -11,9 +11,10 @@ from itertools import cycle
 
 from piaoma.desk import accounts
 from piaoma.desk.config import Config
+from piaoma.desk.keys import open_keys
 from piaoma.desk.office import open_office, shanghai_now
 from piaoma.invoice.original_reader import read
-from piaoma.trust import FileSigner, Verdict, open_or_create, open_seal, sign_original, sign_value, verify_original
+from piaoma.trust import Verdict, sign_original, sign_value, verify_original
 
 from .bench_shop import prefill
 
@@ -31,10 +32,9 @@ def bench_documents(config: Config, seconds: float) -> None:
     originals = asyncio.run(some_originals(config, 2))
     turns = cycle(originals)
     original = originals[0]
-    folder = config.data_folder / "keys" / "sandbox"
     now = shanghai_now()
-    keyring = open_or_create(folder, now)
-    signer, seal, roots = FileSigner(keyring), open_seal(folder, keyring, now), (keyring.root,)
+    keys = open_keys(config, shanghai_now)
+    signer, seal, roots = keys.signing().signer, keys.signing().seal_signer, (keys.root,)
     invoice = read(original)
 
     def sealed(original: bytes) -> bytes:

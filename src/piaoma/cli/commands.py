@@ -15,6 +15,8 @@ authority = App(name="authority", help="The sandbox authority: show and rehearse
 app.command(authority)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
+keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
+app.command(keys)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
@@ -152,16 +154,17 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
+    ``signers``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search or log.
+        issue, documents, pdf, pages, search, log or signers.
     seconds
         How long each measurement runs.
     clients
-        Concurrent clients of ``issue``.
+        Concurrent clients of ``issue`` and ``signers``.
     scale
         Invoices to fill the store with beforehand.
     database
@@ -204,6 +207,66 @@ def search_classification(word: str, *, config: ConfigFile = None) -> int:
     from .classification import search
 
     return search(word, config)
+
+
+@keys.command(name="list")
+def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
+    """Show certificates and how their private keys are kept; exit code 1 when an outside signer could not sign now."""
+    from .keys import list_keys as run
+
+    return run(config, json=json)
+
+
+@keys.command(name="make")
+def make_keys(*, config: ConfigFile = None, json: bool = False) -> None:
+    """Make what is missing, encipher what is plain."""
+    from .keys import make_keys as run
+
+    run(config, json=json)
+
+
+@keys.command(name="rotate")
+def rotate_keys(*, seal_maker: bool = False, config: ConfigFile = None, json: bool = False) -> None:
+    """Make another signer by the same issuer. Running servers follow within seconds; old invoices stay valid.
+
+    Parameters
+    ----------
+    seal_maker
+        Another maker of seals instead, and with it another seal.
+    """
+    from .keys import rotate_keys as run
+
+    run(config, seal_maker=seal_maker, json=json)
+
+
+@keys.command(name="export")
+def export_keys(*, out: Path, config: ConfigFile = None, json: bool = False) -> None:
+    """Write certificates, and nothing private, to a folder.
+
+    Parameters
+    ----------
+    out
+        An empty folder, or one that is made.
+    """
+    from .keys import export_keys as run
+
+    run(config, out, json=json)
+
+
+@keys.command(name="serve-signer")
+def serve_signer(*, socket: Path, allow_uid: tuple[int, ...] = (), config: ConfigFile = None) -> None:
+    """Keep the private key here and sign for servers that have ``signer = "unix:PATH"``.
+
+    Parameters
+    ----------
+    socket
+        Where to listen; made with mode 0600.
+    allow_uid
+        A user id that may ask besides this process's own.
+    """
+    from .keys import serve_signer_at as run
+
+    run(config, socket, allow_uid)
 
 
 @authority.command

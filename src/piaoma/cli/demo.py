@@ -95,13 +95,15 @@ def demo(out: Path, keep: bool | None) -> None:
     keep = sys.stdout.isatty() and sys.stdin.isatty() if keep is None else keep
     folder = Path(tempfile.mkdtemp(prefix="piaoma-demo-"))
     # The demo's shop is thrown away, but its authority is this installation's: so its files verify afterwards.
-    keys = load_config()[0].data_folder / "keys" / "sandbox"
-    open_or_create(keys, shanghai_now())
-    shutil.copytree(keys, folder / "keys" / "sandbox")
+    own = load_config()[0]
+    if own.signer == "file":
+        open_or_create(own.keys_folder, shanghai_now(), own.secret)
+    shutil.copytree(own.keys_folder, folder / "keys" / "sandbox")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服")
+    config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服",
+                    signer=own.signer, key_secret=own.key_secret, key_secret_file=str(own.secret.file))  # fmt: skip
     server = server_of(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
@@ -22,6 +22,7 @@ from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
+from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import (
     BatchWriter,
@@ -34,11 +35,12 @@ from piaoma.store import (
     migrations,
     open_database,
 )
-from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
+from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 
 from .approve import finish_for_ever
 from .config import Config
+from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .pursue import pursue_for_ever
 from .share import letter
@@ -63,7 +65,7 @@ class Office:
         config: Config,
         database: Database,
         channel: Channel,
-        keyring: Keyring,
+        keys: Keys,
         now: Callable[[], datetime],
     ) -> None:
         folder = config.data_folder
@@ -71,9 +73,9 @@ class Office:
         self.database = database
         self.channel = channel
         self.now = now
-        self.roots = (keyring.root,)
-        self.signer: Signer = FileSigner(keyring)
-        self.seal_signer: SealSigner = open_seal(folder / "keys" / "sandbox", keyring, now())
+        self.keys = keys
+        self.roots = (keys.root,)
+        self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
@@ -91,11 +93,23 @@ class Office:
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
-    def seal(self, request: IssueRequest, number: str) -> Sealed:
-        """The signed original of a request under a number. Called in threads."""
-        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
-        original = sign_original(invoice, self.signer)
-        return Sealed(original, hashlib.sha256(original).hexdigest())
+    @property
+    def signer(self) -> Signer:
+        """Who signs now."""
+        return self.signing.signer
+
+    @property
+    def seal_signer(self) -> SealSigner:
+        """Who sets the seal now."""
+        return self.signing.seal_signer
+
+    def seal(self, taken: Sequence[tuple[IssueRequest, str]]) -> list[Sealed]:
+        """The signed originals of requests under their numbers, by one signer. Called in threads.
+
+        Raises ``SignerFault``.
+        """
+        originals = sign_originals([_invoice(request, number) for request, number in taken], self.signer)
+        return [Sealed(original, hashlib.sha256(original).hexdigest()) for original in originals]
 
     async def view(self, merchant_id: int, number: str, kind: str) -> bytes:
         """See ``views.view``."""
@@ -141,6 +155,10 @@ class Office:
         return known
 
 
+def _invoice(request: IssueRequest, number: str) -> IssuedInvoice:
+    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+
+
 def make_private(folder: Path) -> None:
     """The data folder, readable by nobody else: it holds keys, contacts and invoices."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -155,7 +173,7 @@ async def open_office(
     open outcomes.
 
     Raises ``StoreLocked`` when another process or an unfinished restore holds the data folder, ``SchemaMismatch`` when
-    the store belongs to another version.
+    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open.
     """
     folder = config.data_folder
     if (folder / RESTORING).exists():
@@ -163,18 +181,19 @@ async def open_office(
     make_private(folder)
     lock = FolderLock(folder) if config.database_url.startswith("sqlite:") else None
     try:
-        keyring = open_or_create(folder / "keys" / "sandbox", now())
+        keys = open_keys(config, now)
         database = await open_database(config.database_url)
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
-        authority = SandboxAuthority(ledger, FileSigner(keyring), now)
-        office = Office(config, database, authority, keyring, now)
+        authority = SandboxAuthority(ledger, lambda: office.signer, now)
+        office = Office(config, database, authority, keys, now)
         try:
             async with office.writer:
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(finish_for_ever(office)),
+                    asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
                 ]
                 try:
@@ -185,6 +204,7 @@ async def open_office(
                     await _stop(tasks)
         finally:
             await office.cabinet.close()
+            keys.close()
             await ledger.close()
             await database.close()
     finally:

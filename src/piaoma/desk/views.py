@@ -9,7 +9,7 @@ from piaoma.documents.formats import FORMATS
 from piaoma.documents.ofd import OFD_VERSION, SIGNATURE
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, milliseconds, write_block
-from piaoma.trust import sign_value
+from piaoma.trust import SignerFault, sign_value
 
 from . import records
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 async def view(office: Office, merchant_id: int, number: str, kind: str) -> bytes:
     """The original (``xml``), a view of it (``pdf``, ``png``, ``ofd``), or it as data (``json``, ``ubl``, ``xbrl``).
 
-    Raises ``Refused`` INVOICE-NOT-FOUND and as ``Cabinet.view`` or the format's ``write``.
+    Raises ``Refused`` INVOICE-NOT-FOUND, DOCUMENT-SEAL-DOWN, DOCUMENT-SEAL-NOT-VALID and as ``Cabinet.view`` or the
+    format's ``write``.
     """
     original = await records.original(office, merchant_id, number)
     if kind in FORMATS:
@@ -41,9 +42,11 @@ async def _signed_value(office: Office, merchant_id: int, number: str, original:
     listed = await office.cabinet.to_be_sealed(original, now)
     if listed is None:
         return b""
-    if not office.signer.valid_at(now):
-        raise refuse("DOCUMENT-RENDER-FAILED")
-    made = await asyncio.to_thread(sign_value, listed, f"/{SIGNATURE}", office.seal_signer, now)
+    try:
+        made = await asyncio.to_thread(sign_value, listed, f"/{SIGNATURE}", office.seal_signer, now)
+    except SignerFault as fault:
+        down = fault.cause == "ISSUE-SIGNER-DOWN"
+        raise refuse("DOCUMENT-SEAL-DOWN" if down else "DOCUMENT-SEAL-NOT-VALID") from None
 
     async def work(transaction: Transaction) -> bytes:
         await transaction.execute(_KEEP, merchant_id, number, OFD_VERSION, made, milliseconds(now))

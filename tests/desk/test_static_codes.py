@@ -18,7 +18,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.issue import issue
 from piaoma.desk.static_codes import Item, Mode, StaticCode, Terms
 from piaoma.invoice.refusal import Refused
-from piaoma.store import IssueState, Outcome, audit
+from piaoma.store import IssueState, Outcome, audit, milliseconds, renew
 from tests.conftest import COMPANY, MEAL, Shop, new_shop, with_shop
 
 ITEM = Item(MEAL.name, MEAL.code, MEAL.rate)
@@ -366,6 +366,27 @@ def test_a_number_is_not_given_twice_while_its_sale_is_open(config: Config, monk
         await codes.revoke(shop.office, shop.id, first.code_id)
         third = await shop.code()
         assert await sales.sale_number(shop.office, shop.id, third.code_id) == "000007"
+
+    with_shop(config, story)
+
+
+def test_a_restore_closes_what_may_have_been_issued_since(config: Config) -> None:
+    """After a backup is put back, an application that waited in it may have its invoice already: nobody can approve it
+    any more, its customer reads why, and one that was issued stays so."""
+
+    async def story(shop: Shop) -> None:
+        code = await hang_up(shop)
+        asked, done = await ask(shop, code), await ask(shop, code, "60.00")
+        await approve.approve(shop.office, shop.id, done.application_id, by="clerk")
+        now_ms = milliseconds(shop.office.now())
+        await renew(shop.office.database, now_ms, now_ms)
+        with pytest.raises(Refused) as caught:
+            await approve.approve(shop.office, shop.id, asked.application_id, by="clerk")
+        assert refused_cause(caught) == [("APPLICATION-DECIDED", "")]
+        closed = await applications.application(shop.office, shop.id, asked.application_id)
+        assert "从备份恢复" in closed.reason and await audited(shop) == []
+        kept = await applications.application(shop.office, shop.id, done.application_id)
+        assert kept.state is ApplicationState.ISSUED
 
     with_shop(config, story)
 

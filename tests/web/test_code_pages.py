@@ -167,6 +167,11 @@ def test_an_expired_code_names_the_phone_and_is_extended_by_one_tap(config: Conf
             office, shop.id, merchant.Profile("测试小馆", phone="027-12345678", drawer="张三")
         )
         made = await shop.code()
+        assert made.expires_at - made.created_at == timedelta(days=30)
+        for days in (0, 366):
+            with pytest.raises(Refused) as caught:
+                await codes.extend(office, shop.id, made.code_id, days)
+            assert caught.value.refusals[0].cause == "CODE-VALIDITY"
         now = office.now
         office.now = lambda: now() + timedelta(days=31)
         csrf = await log_in(client, shop)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from piaoma.desk import applications, goods, static_codes
+from piaoma.desk import applications, goods, merchant, static_codes
 from piaoma.desk.config import Config
 from piaoma.desk.static_codes import Item, Mode, StaticCode, Terms
 from tests.conftest import MEAL, Shop, new_shop
@@ -390,6 +392,69 @@ def test_a_code_of_an_application_is_confirmed_by_nobody_else(tmp_path: Path) ->
         assert "发票已开具" in (await client.get(f"/a/{token}", follow_redirects=True)).text
 
     browse(tmp_path, story)
+
+
+def test_the_answer_comes_by_mail_when_the_page_is_closed(config: Config) -> None:
+    """Agreed to: the invoice. Refused: the reason, and where to ask. Nothing goes out before."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await hang_up(shop)
+        folder = shop.office.config.data_folder / "mail"
+        csrf = await log_in(client, shop)
+
+        async def mails() -> list[str]:
+            while await shop.office.outbox.work_once():
+                pass
+            parsed = [message_from_bytes(file.read_bytes(), policy=default) for file in folder.glob("*.eml")]
+            bodies = [mail.get_body() for mail in parsed]
+            return [
+                f"{mail['subject']} {body.get_content()}" for mail, body in zip(parsed, bodies, strict=True) if body
+            ]
+
+        await apply(client, code, email="guest@example.cn")
+        assert await mails() == []
+        await approve_first(client, csrf, refuse="1", usual="这笔已经开过票")
+        told = await mails()
+        assert len(told) == 1 and "没有同意" in told[0] and "这笔已经开过票" in told[0] and "/a/" in told[0]
+        await apply(client, code, email="guest@example.cn", total="60")
+        await approve_first(client, csrf)
+        told = await mails()
+        assert len(told) == 2 and sum("发票号码" in one for one in told) == 1
+
+    browse(config, story)
+
+
+def test_one_poster_serves_for_years(config: Config) -> None:
+    """Four hundred days later and under another name of the shop, the same symbol takes applications."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await hang_up(shop)
+        now = shop.office.now
+        shop.office.now = lambda: now() + timedelta(days=400)
+        await merchant.change_profile(shop.office, shop.id, merchant.Profile("改了名的小馆", drawer="张三"))
+        page = await client.get(f"/T/{code.token}")
+        assert page.status_code == 200 and "改了名的小馆" in page.text
+        assert "已提交，等店家确认" in (await apply(client, code)).text
+
+    browse(config, story)
+
+
+def test_no_request_changes_the_amount_of_a_sale(config: Config) -> None:
+    """Figures in the address, in the title's form and in the confirm form: the invoice has the shop's amount."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await shop.code("58.00")
+        figures = {"amount": "1", "total": "1", "amount1": "1", "lines[0].amount": "1", "total_fen": "1", "price1": "1"}
+        address = "?amount=1&total=1"
+        page = await client.post(
+            f"/s/{code.token}/title{address}", data={"person": "1", **figures}, follow_redirects=True
+        )
+        data = {"confirmation": hidden(page, "confirmation"), **figures}
+        await client.post(f"/s/{code.token}/confirm{address}", data=data, follow_redirects=True)
+        rows = await shop.office.database.read("SELECT total_fen FROM invoices")
+        assert [row[0] for row in rows] == [5800]
+
+    browse(config, story)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -26,6 +26,7 @@ from .codes import Offer
 from .issue import issue
 from .merchant import Merchant, merchant
 from .mint import DAYS_MAX, draft_of, preview
+from .share import ADD_LETTER
 from .static_codes import static_code
 
 if TYPE_CHECKING:
@@ -139,6 +140,10 @@ async def refuse_application(
         if held.state is ApplicationState.WAITING:
             now_ms = milliseconds(office.now())
             await transaction.execute(_REFUSE, merchant_id, application_id, reason, by, now_ms)
+            if held.email:
+                # The page may be closed: the answer goes where the invoice would have gone.
+                job_id = f"application:{application_id}:mail:0"
+                await transaction.execute(ADD_LETTER, merchant_id, job_id, held.email, now_ms)
         elif held.state is not ApplicationState.REFUSED:
             raise refuse("APPLICATION-DECIDED")
         return await lock_application(office, transaction, merchant_id, application_id)

@@ -1,4 +1,4 @@
-"""Open sales (待取的消费): six digits that lead from a static code to the code of one sale that the till has entered.
+"""Sale numbers (消费号): six digits that lead from a static code to the code of one sale that the till has entered.
 
 A shop that hangs up a static code of this kind gets a sale number with every code it makes. The customer scans what is
 on his table and types the digits of his slip; what opens is the code of that sale, which gives one invoice as ever.

@@ -14,6 +14,7 @@ from piaoma.invoice.money import format_yuan
 from piaoma.invoice.refusal import Refused, refuse
 from piaoma.store import Transaction, milliseconds, write_block
 
+from .applications import application
 from .codes import Code, CodeState, code
 from .deliver import Delivery, check_address
 from .merchant import Merchant, merchant
@@ -58,7 +59,7 @@ async def send_code(office: Office, merchant_id: int, code_id: int, address: str
             return
         if len(jobs) >= SHARES_MAX:
             raise refuse("REQUEST-TOO-MANY", "email", seconds=86_400)
-        await transaction.execute(_ADD, merchant_id, f"code:{code_id}:mail:{len(jobs)}", address, now_ms)
+        await transaction.execute(ADD_LETTER, merchant_id, f"code:{code_id}:mail:{len(jobs)}", address, now_ms)
 
     await write_block(office.database, work)
 
@@ -77,20 +78,36 @@ async def sent(office: Office, merchant_id: int, code_id: int) -> list[Delivery]
 
 
 async def letter(office: Office, job: Job) -> EmailMessage:
-    """The mail of a job of ours, written when it is sent. Raises ``Undeliverable`` when the code is open no more."""
+    """The mail of a job of ours, written when it is sent. Raises ``Undeliverable`` when there is nothing to say."""
+    kind, _, rest = job.job_id.partition(":")
+    number = rest.partition(":")[0]
+    if kind not in ("code", "application") or not number.isdigit():
+        raise Undeliverable("no such letter")
     try:
-        made = await code(office, job.merchant_id, int(job.job_id.split(":")[1]))
         shop = await merchant(office, job.merchant_id)
-    except (Refused, ValueError, IndexError):
+        write = _code_letter if kind == "code" else _refusal_letter
+        subject, text = await write(office, shop, int(number))
+    except Refused:
         raise Undeliverable("no such code") from None
+    mark = "【测试样票 无效】" if office.config.sandbox else ""
+    return compose_letter(job, office.config.mail_from, mark + subject, text, office.now())
+
+
+async def _code_letter(office: Office, shop: Merchant, code_id: int) -> tuple[str, str]:
+    made = await code(office, shop.merchant_id, code_id)
     if made.state not in (CodeState.OPEN, CodeState.VIEWED):
         raise Undeliverable(f"the code is {made.state.value}")
-    sandbox = office.config.sandbox
-    mark = "【测试样票 无效】" if sandbox else ""
-    subject = f"{mark}{shop.shop_name}请您领取电子发票 ¥{format_yuan(made.total)}"
     promise = "打开后核对抬头，确认才会开票。本页不收款，不要银行密码和证件照片。"
-    text = f"{message(shop, made, sandbox=sandbox)}\n\n{promise}\n"
-    return compose_letter(job, office.config.mail_from, subject, text, office.now())
+    text = f"{message(shop, made, sandbox=office.config.sandbox)}\n\n{promise}\n"
+    return f"{shop.shop_name}请您领取电子发票 ¥{format_yuan(made.total)}", text
+
+
+async def _refusal_letter(office: Office, shop: Merchant, application_id: int) -> tuple[str, str]:
+    found = await application(office, shop.merchant_id, application_id)
+    address = f"{office.config.base_url}/a/{found.token}"
+    phone = f"\n联系商家：{shop.phone}" if shop.phone else ""
+    text = f"没有开票。原因：{found.reason}\n金额：¥{format_yuan(found.total)}{phone}\n{address}\n"
+    return f"{shop.shop_name}没有同意您的开票申请", text
 
 
 def _keys(merchant_id: int, code_id: int) -> str:
@@ -103,7 +120,8 @@ _JOBS = """
 SELECT t.job_id, t.target, t.state, t.attempts, t.next_at_ms, t.done_at_ms, t.last_error
 FROM {keys} CROSS JOIN jobs t WHERE t.merchant_id = k.a AND t.job_id = k.b ORDER BY t.created_at_ms, t.job_id
 """
-_ADD = """
+# A mail of no invoice; ``letter`` writes it by the name of its job.
+ADD_LETTER = """
 INSERT INTO jobs (merchant_id, job_id, kind, number, target, next_at_ms, created_at_ms)
 VALUES ($1, $2, 'mail', '', $3, $4, $4)
 """

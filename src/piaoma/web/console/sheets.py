@@ -27,16 +27,23 @@ SIZE_DEFAULT = "58"
 
 
 async def sheet(request: Request, session: accounts.Session) -> Response:
-    """The preview; the browser prints it as it stands."""
+    """The preview; the browser prints it as it stands, each symbol as wide as on the PDF."""
     asked = request.query_params
-    cards = await _cards(request, session)
     size = _size(request)
+    cards = [_sized(card, width_mm(card.modules, size)) for card in await _cards(request, session)]
     chosen = {name: asked[name] for name in ("kind", "id", "q") if asked.get(name)}
     return show(
         request, session, "sheet.html", cards=cards, size=size, sizes=SHEET_SIZES, chosen=urlencode(chosen),
-        widths={one: f"{width_mm(cards[0].modules, one):.1f}" for one in SHEET_SIZES},
+        width=f"{width_mm(cards[0].modules, size):.1f}",
         back=_back(request),
     )  # fmt: skip
+
+
+def _sized(card: Card, width: float) -> Card:
+    """With its width in the drawing itself: a style of its own would not be allowed on a page."""
+    return msgspec.structs.replace(
+        card, svg=card.svg.replace("<svg ", f'<svg width="{width}mm" height="{width}mm" ', 1)
+    )
 
 
 async def sheet_pdf(request: Request, session: accounts.Session) -> Response:

@@ -42,6 +42,8 @@
   var touched = false, fresh = document.getElementById('fresh');
   document.addEventListener('input', function () { touched = true; });
   function changed(next) {
+    // A reload now would take away the answer to what was just sent.
+    if (document.querySelector('form[data-sent]')) return;
     // A list in which something is being typed is not taken away; a line says that there is more.
     if (next !== state && fresh && (touched || document.querySelector('details[open]'))) { fresh.hidden = false; return; }
     if (next !== state && !(state === 'open' && next === 'viewed' && body.getAttribute('data-seen'))) location.reload();

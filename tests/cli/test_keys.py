@@ -88,6 +88,18 @@ def test_the_secret_may_be_a_variable_or_a_file_anywhere(tmp_path: Path) -> None
     assert weak.returncode == 2 and "KEYS-SECRET-WEAK" in weak.stderr
 
 
+def test_the_secret_can_be_changed(tmp_path: Path) -> None:
+    """The old one is named once; afterwards only the new one opens the keys."""
+    data, old = tmp_path / "data", tmp_path / "old"
+    piaoma(data, "keys", "make")
+    shutil.move(data / "keys" / "sandbox.secret", old)
+    assert piaoma(data, "keys", "make", "--secret-before", str(old)).returncode == 0, (
+        "a new one is made beside the keys"
+    )
+    assert piaoma(data, "keys", "make").returncode == 0
+    assert "KEYS-SECRET-WRONG" in piaoma(data, "keys", "make", PIAOMA_KEY_SECRET_FILE=str(old)).stderr
+
+
 def test_where_an_outside_signer_signs_no_key_is_made(tmp_path: Path) -> None:
     """The commands say where they belong."""
     for command in ("make", "rotate"):

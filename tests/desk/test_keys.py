@@ -17,7 +17,7 @@ from asn1crypto import pem
 from piaoma.desk import keys, scan
 from piaoma.desk.config import Config
 from piaoma.desk.office import Office, open_office, shanghai_now
-from piaoma.documents.check import examine
+from piaoma.documents.check import Trusted, check
 from piaoma.documents.ofd import read_ofd
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused
@@ -129,7 +129,7 @@ def test_a_rotation_takes_effect_in_a_running_server(config: Config, quick: None
         assert all(verify_original(one, office.roots).verdict is Verdict.VALID for one in originals)
         assert await office.view(shop.id, before, "ofd") == sealed
         for package, signer in ((sealed, old), (await office.view(shop.id, after, "ofd"), new)):
-            assert examine(package, office.roots, {})[0].verdict is Verdict.VALID
+            assert check(package, Trusted(office.roots)).verdict is Verdict.VALID
             assert signer in read_ofd(package).package.parts["Doc_0/Signs/Sign_0/SignedValue.dat"]
         assert await broken_invariants(shop) == []
 
@@ -182,7 +182,7 @@ def test_a_server_needs_no_private_key(config: Config, quick: None) -> None:
                 verdict = verify_original(await original_of(shop, number), shop.office.roots)
                 assert verdict.verdict is Verdict.VALID
             package = await shop.office.view(shop.id, numbers[0], "ofd")
-            assert examine(package, shop.office.roots, {})[0].verdict is Verdict.VALID
+            assert check(package, Trusted(shop.office.roots)).verdict is Verdict.VALID
             assert await broken_invariants(shop) == []
 
         with_shop(there, story)

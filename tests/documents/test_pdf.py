@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -423,9 +425,8 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         cabinet = Cabinet(tmp_path)
         first = await cabinet.view(file_of(example()), "pdf")
         other = file_of(with_lines(2))
-        assert cabinet._pool is not None
-        for process in cabinet._pool._processes.values():
-            process.kill()
+        for process in cabinet.workers.processes():
+            os.kill(process, signal.SIGKILL)
         assert (await cabinet.view(other, "pdf")).startswith(b"%PDF")
         for file in tmp_path.iterdir():
             file.unlink()
@@ -442,7 +443,7 @@ from piaoma.documents.cabinet import Cabinet
 async def story():
     cabinet = Cabinet(Path(sys.argv[2]))
     await cabinet.view(Path(sys.argv[1]).read_bytes(), "pdf")
-    print(*cabinet._pool._processes, flush=True)
+    print(*cabinet.workers.processes(), flush=True)
     await asyncio.sleep(60)
 if __name__ == "__main__":
     asyncio.run(story())

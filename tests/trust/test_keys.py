@@ -97,7 +97,7 @@ def test_openssls_own_key_file_is_opened(tmp_path: Path) -> None:
 
 
 def test_another_secret_opens_nothing_and_changes_nothing(tmp_path: Path) -> None:
-    """Wrong, missing or weak: a cause each, the folder as it was, and the right one still opens it."""
+    """Wrong, missing, weak, or a damaged key: a cause each, the folder as it was, and the right one still opens it."""
     folder = tmp_path / "keys"
     ring = open_or_create(folder, AT, given(SECRET, tmp_path))
     before = state_of(folder)
@@ -105,6 +105,15 @@ def test_another_secret_opens_nothing_and_changes_nothing(tmp_path: Path) -> Non
     assert cause_of(lambda: rotate(folder, AT, given(OTHER, tmp_path))) == "KEYS-SECRET-WRONG"
     assert cause_of(lambda: open_or_create(folder, AT)) == "KEYS-SECRET-MISSING"
     assert cause_of(lambda: open_or_create(folder, AT, given("short", tmp_path))) == "KEYS-SECRET-WEAK"
+    kept = (folder / "issuer.key").read_bytes()
+    for damaged in (
+        b"",
+        kept[:100],
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----",
+    ):
+        (folder / "issuer.key").write_bytes(damaged)
+        assert cause_of(lambda: open_or_create(folder, AT, given(SECRET, tmp_path))) == "KEYS-SECRET-WRONG"
+    (folder / "issuer.key").write_bytes(kept)
     assert state_of(folder) == before and not folder.with_name("keys.secret").exists()
     assert open_or_create(folder, AT, given(SECRET, tmp_path)).signer == ring.signer
 
@@ -153,12 +162,22 @@ def test_plain_keys_are_enciphered_at_the_next_start(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in (*folder.iterdir(), folder.with_name("keys.secret")))
 
 
+def test_half_a_key_of_an_earlier_version_stops_no_start(tmp_path: Path) -> None:
+    """Written when the machine died, without a certificate: it counts for nothing, in either form."""
+    folder = tmp_path / "keys"
+    ring = open_or_create(folder, AT)
+    (folder / "signer-2.key").write_bytes(PrivateKey.generate().to_pem()[:60])
+    (folder / "signer-3.key").write_bytes((folder / "signer.key").read_bytes()[:90])
+    assert open_or_create(folder, AT).signer == ring.signer
+
+
 class Crash(Exception):
     """The process ends here."""
 
 
-def interrupted(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+def interrupted(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch, *secrets: KeySecret | None) -> bool:
     """Open a folder, but end at the so-many-th change of the disk; whether it came so far."""
+    secret, before = secrets or (None, None)
     left = [steps]
 
     def crashing(call: Callable[..., object]) -> Callable[..., object]:
@@ -176,7 +195,7 @@ def interrupted(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bo
             target = Path if module == "pathlib.Path" else __import__("os")
             patch.setattr(target, attribute, crashing(getattr(target, attribute)))
         try:
-            open_or_create(folder, AT)
+            open_or_create(folder, AT, secret, before=before)
         except Crash:
             return True
     return False
@@ -184,6 +203,7 @@ def interrupted(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bo
 
 def test_a_crash_at_any_step_of_enciphering_loses_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At each change of the disk in turn; the next start has the same keys, enciphered, and no plain one is left."""
+    monkeypatch.setattr(keyfile, "COST", 16)  # it is derived very often here
     folder = tmp_path / "keys"
     plain: dict[str, bytes] = {}
     open_or_create(folder, AT)
@@ -211,6 +231,7 @@ def test_enciphering_in_place_would_lose_a_key(tmp_path: Path, monkeypatch: pyte
         write_new(path, content)
 
     monkeypatch.setattr(keystore, "write_whole", careless)
+    monkeypatch.setattr(keyfile, "COST", 16)
     for steps in range(40):
         folder = tmp_path / str(steps) / "keys"
         open_or_create(folder, AT)
@@ -219,6 +240,29 @@ def test_enciphering_in_place_would_lose_a_key(tmp_path: Path, monkeypatch: pyte
         if {path.name for path in folder.glob("*.key")} != names:
             return
     pytest.fail("a careless migration was not caught")
+
+
+def test_the_secret_is_changed_without_a_moment_of_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash at each step in turn: the two secrets together always open all, and in the end the new one alone does."""
+    monkeypatch.setattr(keyfile, "COST", 16)  # it is derived very often here
+    folder = tmp_path / "keys"
+    first, second = given(SECRET, tmp_path), given(OTHER, tmp_path)
+    ring = open_or_create(folder, AT, first)
+    steps = 0
+    while True:
+        crashed = interrupted(folder, steps, monkeypatch, second, first)
+        assert open_or_create(folder, AT, second, before=first).signer_key.to_der() == ring.signer_key.to_der()
+        assert len({keyfile.opened(path.read_bytes(), OTHER).to_der() for path in folder.glob("*.key")}) == 4
+        assert cause_of(lambda: open_or_create(folder, AT, first)) == "KEYS-SECRET-WRONG"
+        if not crashed:
+            break
+        open_or_create(folder, AT, first, before=second)  # back again, for the next crash
+        steps += 1
+    assert steps > 8, "the crashes were real"
+    third = given("third" * 10, tmp_path)
+    before = state_of(folder)
+    assert cause_of(lambda: open_or_create(folder, AT, third, before=first)) == "KEYS-SECRET-WRONG"
+    assert state_of(folder) == before
 
 
 # ── rotation ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -67,23 +67,47 @@ def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = Non
 
 
 @app.command
-def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, json: bool = False) -> int:
-    """Verify originals (XML), PDFs and OFDs by the original inside, or bundles (zip) with their proof, offline.
+def verify(
+    *files: Path,
+    root: Path | None = None,
+    log_key: Path | None = None,
+    json: bool = False,
+    report: Path | None = None,
+    seen: Path | None = None,
+    title: str = "",
+    data: Path | None = None,
+    jobs: int = 0,
+    lang: Literal["zh", "en"] = "zh",
+) -> int:
+    """Verify XML, OFD, PDF, bundles (zip) and photos of the QR code, offline; exit code 0 when all are valid.
 
     Parameters
     ----------
     files
-        Files to verify.
+        Files, or folders to look through.
     root
         PEM of the trusted root; the data folder's sandbox root by default.
     log_key
         File with the key of the trusted log; the data folder's own by default.
     json
         One line of JSON for each file.
+    report
+        An xlsx to write, with a row for each file.
+    seen
+        A book of numbers checked before, made when there is none: what stands there is told, what is new is added.
+    title
+        Your own company as NAME/ID, compared with the buyer.
+    data
+        Data folder of the issuing server: its records and log are asked as well.
+    jobs
+        Workers; by default one for each processor.
+    lang
+        zh or en.
     """
-    from .verify import verify_files
+    from .verify import Wanted, company_of, trusted_by, verify_files
 
-    return verify_files(files, root, log_key, json=json)
+    trusted = trusted_by(root, log_key)
+    return verify_files(files, Wanted(trusted, lang, json, report, seen, company_of(title), data, jobs))
 
 
 @app.command
@@ -155,18 +179,18 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
     """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
-    ``signers``.
+    ``signers``, ``verify``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search, log or signers.
+        issue, documents, pdf, pages, search, log, signers or verify.
     seconds
         How long each measurement runs.
     clients
         Concurrent clients of ``issue`` and ``signers``.
     scale
-        Invoices to fill the store with beforehand.
+        Invoices to fill the store with beforehand; files of each kind for ``verify``.
     database
         A PostgreSQL address; SQLite in a temporary folder by default.
     """
@@ -218,11 +242,17 @@ def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
 
 
 @keys.command(name="make")
-def make_keys(*, config: ConfigFile = None, json: bool = False) -> None:
-    """Make what is missing, encipher what is plain."""
+def make_keys(*, secret_before: Path | None = None, config: ConfigFile = None, json: bool = False) -> None:
+    """Make what is missing, encipher what is plain.
+
+    Parameters
+    ----------
+    secret_before
+        A file with the key secret so far: keys are enciphered anew under the present one.
+    """
     from .keys import make_keys as run
 
-    run(config, json=json)
+    run(config, secret_before, json=json)
 
 
 @keys.command(name="rotate")

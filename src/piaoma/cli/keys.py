@@ -13,7 +13,7 @@ from piaoma.desk.config import Config, load_config
 from piaoma.desk.keys import OutsideKeys
 from piaoma.desk.office import make_private, shanghai_now
 from piaoma.invoice.refusal import Refusal, refuse
-from piaoma.trust import open_or_create, open_seal, sm2
+from piaoma.trust import KeySecret, open_or_create, open_seal, sm2
 from piaoma.trust.certificates import common_name, validity
 from piaoma.trust.files import write_new
 from piaoma.trust.key_listing import KeyEntry, key_entries, public_parts
@@ -45,10 +45,10 @@ def list_keys(file: Path | None, *, json: bool) -> int:
     return 0
 
 
-def make_keys(file: Path | None, *, json: bool) -> None:
-    """Make what is missing, encipher what is plain, and show all."""
+def make_keys(file: Path | None, secret_before: Path | None, *, json: bool) -> None:
+    """Make what is missing, encipher what is plain or under the secret before, and show all."""
     config = _own(file)
-    _made(config)
+    _made(config, KeySecret(secret_before) if secret_before else None)
     _show(config, json=json)
 
 
@@ -99,10 +99,10 @@ def _own(file: Path | None) -> Config:
     return config
 
 
-def _made(config: Config) -> None:
+def _made(config: Config, before: KeySecret | None = None) -> None:
     make_private(config.data_folder)
     now = shanghai_now()
-    keyring = open_or_create(config.keys_folder, now, config.secret)
+    keyring = open_or_create(config.keys_folder, now, config.secret, before=before)
     open_seal(config.keys_folder, keyring, now)
 
 

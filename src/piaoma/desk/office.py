@@ -21,6 +21,8 @@ from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
+from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
+from piaoma.documents.workers import Workers
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.totals import invoice_of
@@ -84,6 +86,9 @@ class Office:
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
+        # Apart from those that draw: a hostile file delays no invoice.
+        self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)
+        self.checking = 0  # requests whose files are checked just now
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
@@ -204,6 +209,7 @@ async def open_office(
                     await _stop(tasks)
         finally:
             await office.cabinet.close()
+            office.checkers.close()
             keys.close()
             await ledger.close()
             await database.close()

@@ -6,10 +6,6 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
-import resource
-import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
     import typst
 
 VIEW_VERSION = "v2"
-MEMORY_BYTES_MAX = 1_500 * 1024 * 1024  # of a worker
 PNG_PPI = 200
 PNG_PAGES_MAX = 10  # of one picture: the first nine and the last of a longer invoice
 PNG_GAP_PIXELS = 16  # grey between two pages
@@ -49,20 +44,6 @@ def font_files() -> list[tuple[str, int]]:
         (str(pylopdf_fonts_zh_cn.sans_path()), 0),
         (str(noto_cjk_sans_otc.FONT_PATH), 2),  # the collection's Noto Sans CJK SC: rare and Korean characters
     ]
-
-
-def start_worker() -> None:
-    """Bound a worker process before it renders anything; it ends with the process that started it."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A server that is killed cannot end its workers, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @cache

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from asn1crypto import pem
 
-from piaoma.invoice.refusal import refuse
+from piaoma.invoice.refusal import Refused, refuse
 
 from . import keyfile
 from .certificates import ChainFault, certify, public_key, validity, verify_chain
@@ -50,15 +51,18 @@ def beside(folder: Path) -> KeySecret:
     return KeySecret(folder.with_name(f"{folder.name}.secret"), made=True)
 
 
-def open_or_create(folder: Path, now: datetime, secret: KeySecret | None = None) -> Keyring:
+def open_or_create(
+    folder: Path, now: datetime, secret: KeySecret | None = None, *, before: KeySecret | None = None
+) -> Keyring:
     """The keyring of a folder, made there when there is none yet; one process at a time.
 
     The folder appears whole or not at all: it is written aside, synced and renamed. A signer that ends soon is
-    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable. Raises ``Refused``
-    KEYS-… with nothing changed when the secret is not the one, or no key fits its certificate.
+    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable. Keys that only the
+    secret of ``before`` opens are enciphered under the present one. Raises ``Refused`` KEYS-… with nothing changed
+    when neither secret is the one, or no key fits its certificate.
     """
     with alone(folder):
-        store = _opened(folder, now, secret)
+        store = _opened(folder, now, secret, before)
         if not (folder / "seal-maker.pem").exists():
             (folder / "seal-maker.key").unlink(missing_ok=True)  # of a start that died in between
             store.issue("seal-maker", now)
@@ -87,7 +91,7 @@ def rotate(folder: Path, now: datetime, secret: KeySecret | None = None, *, plac
 def signers(folder: Path, secret: KeySecret | None = None) -> list[tuple[PrivateKey, bytes]]:
     """Every signer of a folder that exists, with its certificate, the newest last. Raises like ``open_or_create``."""
     with alone(folder):
-        return _Store(folder, _secret_of(folder, secret)).pairs("signer")
+        return _Store(folder, _secret_of(folder, secret, None)).pairs("signer")
 
 
 def trusted_root(folder: Path) -> bytes | None:
@@ -110,37 +114,42 @@ def unarmor(path: Path) -> bytes:
     return der
 
 
-def _opened(folder: Path, now: datetime, secret: KeySecret | None) -> _Store:
-    text = _secret_of(folder, secret)
+def _opened(folder: Path, now: datetime, secret: KeySecret | None, before: KeySecret | None = None) -> _Store:
+    text = _secret_of(folder, secret, before)
     if not folder.exists():
         _create(folder, now, text)
-    store = _Store(folder, text)
+    store = _Store(folder, text, before.read(needed=True) if before else "")
     store.prove()
     return store
 
 
-def _secret_of(folder: Path, secret: KeySecret | None) -> str:
+def _secret_of(folder: Path, secret: KeySecret | None, before: KeySecret | None) -> str:
     kept = [path.read_bytes() for path in folder.glob("*.key")]
-    return (secret or beside(folder)).read(needed=any(keyfile.is_enciphered(one) for one in kept))
+    needed = before is None and any(keyfile.is_enciphered(one) for one in kept)
+    return (secret or beside(folder)).read(needed=needed)
 
 
 class _Store:
-    """An existing folder and its secret. Whoever uses it holds the lock."""
+    """An existing folder, its secret, and the one before it (empty when there is none). Whoever uses it holds the
+    lock."""
 
-    def __init__(self, folder: Path, secret: str) -> None:
-        self.folder, self.secret = folder, secret
-        enciphered = [kept for kept in self._kept().values() if keyfile.is_enciphered(kept)]
-        self.salt = keyfile.salt_of(enciphered[0]) if enciphered else keyfile.new_salt()
+    def __init__(self, folder: Path, secret: str, before: str = "") -> None:
+        self.folder, self.secret, self.before = folder, secret, before
+        self.salt = keyfile.new_salt()
+        for kept in () if before else self._kept().values():
+            with suppress(KeyFileFault):  # a plain one has no salt; ``prove`` tells a damaged one
+                self.salt = keyfile.salt_of(kept)
+                break
 
     def _kept(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in sorted(self.folder.glob("*.key"))}
 
     def key(self, path: Path) -> PrivateKey:
         """Raises ``Refused`` KEYS-SECRET-WRONG."""
-        try:
-            return keyfile.opened(path.read_bytes(), self.secret)
-        except KeyFileFault:
-            raise refuse("KEYS-SECRET-WRONG", have=path) from None
+        for secret in filter(None, (self.secret, self.before)):
+            with suppress(KeyFileFault):
+                return keyfile.opened(path.read_bytes(), secret)
+        raise refuse("KEYS-SECRET-WRONG", have=path)
 
     def prove(self) -> None:
         """That the secret opens every key that has a certificate, before anything is changed."""
@@ -149,12 +158,17 @@ class _Store:
                 self.key(path)
 
     def encipher(self) -> None:
-        """The keys of an earlier version, one after the other. Each is there, plain or enciphered, whenever it stops;
-        the plain one goes when the enciphered one takes its name."""
+        """The keys of an earlier version, or of the secret before, one after the other. Each is there in one form or
+        the other, whenever it stops; the old one goes when the new one takes its name."""
         for path, kept in self._kept().items():
-            if keyfile.is_plain(kept):
-                enciphered = keyfile.enciphered(keyfile.opened(kept, ""), self.secret, self.salt)
-                assert keyfile.opened(enciphered, self.secret).to_der() == keyfile.opened(kept, "").to_der()
+            if keyfile.is_plain(kept) or (self.before and keyfile.is_enciphered(kept)):
+                try:
+                    key = self.key(path)
+                except Refused:
+                    # Half a key, of a start that died before there was a certificate: ``prove`` opened all others.
+                    continue
+                enciphered = keyfile.enciphered(key, self.secret, self.salt)
+                assert keyfile.opened(enciphered, self.secret).to_der() == key.to_der(), "what is written can be read"
                 write_whole(path, enciphered)
 
     def pairs(self, place: str) -> list[tuple[PrivateKey, bytes]]:

@@ -12,13 +12,19 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, scan, static_scan
+from . import console, home, log, scan, static_scan, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
-# Customers first: routes are tried in this order.
-ROUTES = [*scan.routes, *static_scan.routes, *home.routes, *log.routes, *console.routes]
+ROUTES = [
+    *scan.routes,
+    *static_scan.routes,
+    *home.routes,
+    *verify.routes,
+    *log.routes,
+    *console.routes,
+]  # customers first: routes are tried in this order
 
 
 def create_app(config: Config) -> Starlette:

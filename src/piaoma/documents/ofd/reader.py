@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from lxml import etree
@@ -20,6 +20,7 @@ from .opening import Package, open_package
 PAGES_MAX = 4_000  # whose text is read
 _SAME_ROW = 1.5  # millimetres: texts whose tops differ by less stand in one row
 
+_Piece = tuple[float, float, str]  # y, x, text
 _ORIGINAL_ROOT = b"<EInvoice"
 _ROOT_BYTES = 400
 
@@ -53,7 +54,12 @@ def read_ofd(data: bytes) -> Document:
     ]
     if len(pages) > PAGES_MAX:
         raise refuse("OFD-TOO-LARGE", have=f"{len(pages)} pages", max=PAGES_MAX)
-    objects, text = _texts(package, pages)
+    templates = {
+        one.get("ID", ""): place_of(root, one.get("BaseLoc", ""), package)
+        for one in elements(document, "TemplatePage")
+        if one.get("BaseLoc")
+    }
+    objects, text = _texts(package, pages, templates)
     signatures = inner(body, "Signatures")
     return Document(
         package=package,
@@ -105,18 +111,31 @@ def _original(package: Package) -> bytes | None:
     return found[0] if len(found) == 1 else None
 
 
-def _texts(package: Package, pages: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], tuple[str, ...]]:
-    """The text of each object by page and id, and the text of each page by rows."""
+def _texts(
+    package: Package, pages: list[tuple[str, str]], templates: Mapping[str, str]
+) -> tuple[dict[tuple[str, str], str], tuple[str, ...]]:
+    """The text of each object by page and id, and the text of each page by rows, with the labels of its template."""
     objects: dict[tuple[str, str], str] = {}
-    texts = []
+    texts, labels = [], dict[str, list[_Piece]]()
     for page, part in pages:
-        pieces: list[tuple[float, float, str]] = []
-        for one in elements(package.xml(part), "TextObject"):
-            text = "".join(code.text or "" for code in elements(one, "TextCode"))
-            objects.setdefault((page, one.get("ID", "")), text)
-            pieces.append((*_corner(one.get("Boundary", "")), text))
+        root = package.xml(part)
+        pieces: list[_Piece] = []
+        for identifier, piece in _pieces(root):
+            objects.setdefault((page, identifier), piece[2])
+            pieces.append(piece)
+        for template in {one.get("TemplateID", "") for one in elements(root, "Template")} & set(templates):
+            if template not in labels:
+                labels[template] = [piece for _, piece in _pieces(package.xml(templates[template]))]
+            pieces += labels[template]
         texts.append(_rows(pieces))
     return objects, tuple(texts)
+
+
+def _pieces(root: etree._Element) -> Iterator[tuple[str, _Piece]]:
+    """(id, place and text) of each text of a page."""
+    for one in elements(root, "TextObject"):
+        text = "".join(code.text or "" for code in elements(one, "TextCode"))
+        yield one.get("ID", ""), (*_corner(one.get("Boundary", "")), text)
 
 
 def _corner(boundary: str) -> tuple[float, float]:
@@ -128,7 +147,7 @@ def _corner(boundary: str) -> tuple[float, float]:
     return y, x
 
 
-def _rows(pieces: list[tuple[float, float, str]]) -> str:
+def _rows(pieces: list[_Piece]) -> str:
     """Texts by their place: rows from the top, each from the left."""
     rows: list[list[tuple[float, str]]] = []
     top = float("-inf")

@@ -251,6 +251,20 @@ def test_a_device_and_an_hour_have_their_limits(config: Config) -> None:
     with_shop(config, story)
 
 
+@pytest.mark.parametrize("config", ["postgres"], indirect=True)
+def test_without_the_lock_the_limits_are_passed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: when the code's row is not held, those who come at once are counted before any is written."""
+    unlocked = "SELECT 1 FROM static_codes WHERE merchant_id = $1 AND static_id = $2 -- {for_update}"
+    monkeypatch.setattr("piaoma.desk.applications._LOCK_CODE", unlocked)
+
+    async def story(shop: Shop) -> None:
+        code = await hang_up(shop, device_max=2)
+        tries = await asyncio.gather(*(ask(shop, code) for _ in range(8)), return_exceptions=True)
+        assert sum(isinstance(one, Application) for one in tries) > 2
+
+    with_shop(config, story)
+
+
 def test_refusing_needs_a_reason_and_withdrawing_comes_in_time(config: Config) -> None:
     """The states and who may change them."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from piaoma.desk import applications, goods, merchant, static_codes
@@ -388,7 +389,16 @@ def test_a_code_of_an_application_is_confirmed_by_nobody_else(tmp_path: Path) ->
         outcome = await scan.confirm(shop.office, token, "thief", Buyer("个人", natural_person=True), issue_key="k")
         assert [refusal.cause for refusal in outcome.refusals] == ["APPLICATION-WAITING"]
         assert await count(shop, "invoices") == 0
-        assert await approve.finish_approved(shop.office, after_ms=-1) == 1
+        # The control: with the mark taken off the offer, the same request gets a stranger's sale.
+        other = await apply(client, await hang_up(shop, "桌 9"), total="59")
+        one = (await applications.waiting(shop.office, shop.id))[0]
+        unmarked = msgspec.structs.replace(await approve._offer(shop.office, one, Decimal("59.00")), applied=False)
+        await approve._agree(shop.office, one, unmarked, 5900, "clerk")
+        stolen = await scan.confirm(
+            shop.office, other.url.path[3:], "thief", Buyer("个人", natural_person=True), issue_key="k"
+        )
+        assert stolen.number and await count(shop, "invoices") == 1
+        assert await approve.finish_approved(shop.office, after_ms=-1) == 2
         assert "发票已开具" in (await client.get(f"/a/{token}", follow_redirects=True)).text
 
     browse(tmp_path, story)

@@ -60,7 +60,7 @@ CREATE TABLE applications (
     CHECK ((state = 'issued') = (settled_at_ms IS NOT NULL)),
     CHECK (state <> 'refused' OR reason <> '')
 );
-CREATE INDEX applications_waiting ON applications (merchant_id, created_at_ms) WHERE state = 'waiting';
+CREATE INDEX applications_waiting ON applications (merchant_id, created_at_ms, application_id) WHERE state = 'waiting';
 CREATE INDEX applications_approved ON applications (decided_at_ms) WHERE state = 'approved';
 CREATE INDEX applications_by_code ON applications (merchant_id, static_id, created_at_ms);
 CREATE INDEX applications_by_device ON applications (merchant_id, device, created_at_ms);

@@ -13,7 +13,7 @@ import typst
 from pypdf import PdfReader, PdfWriter
 
 from piaoma.codes.printed import crc16
-from piaoma.documents.render import font_files
+from piaoma.documents.faces import font_files
 
 PAGE = """
 #set page(width: 210mm, height: 140mm, margin: 0mm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
 
@@ -16,21 +16,25 @@ from piaoma.desk.office import open_office, shanghai_now
 from piaoma.invoice.original_reader import read
 from piaoma.trust import Verdict, sign_original, sign_value, verify_original
 
+from .bench_alternatives import HOW, PACKAGES, alternatives
 from .bench_shop import prefill
 
 WARM_RUNS = 3
+TURN_SECONDS = 0.05
+INVOICES = 24
 
 
 def bench_documents(config: Config, seconds: float) -> None:
-    """Medians of one invoice with one line, in milliseconds; the time is shared between the measurements."""
+    """Medians of invoices with one line, in milliseconds; the time is shared between the measurements.
+
+    Invoices come in turn, so that nothing that is kept of the one before helps: more of them than the typesetter keeps.
+    """
     from piaoma.documents import ofd
     from piaoma.documents.check import Trusted, check
     from piaoma.documents.formats import FORMATS
     from piaoma.documents.render import render
 
-    # In turn, so that nothing that is kept of the invoice before helps.
-    originals = asyncio.run(some_originals(config, 2))
-    turns = cycle(originals)
+    originals = asyncio.run(some_originals(config, INVOICES))
     original = originals[0]
     now = shanghai_now()
     keys = open_keys(config, shanghai_now)
@@ -49,10 +53,12 @@ def bench_documents(config: Config, seconds: float) -> None:
 
     packages = [sealed(one) for one in originals]
     values = [ofd.read_ofd(one).package.parts["Doc_0/Signs/Sign_0/SignedValue.dat"] for one in packages]
-    kept, files = cycle(zip(originals, values, strict=True)), cycle(packages)
+    turns, kept, files = cycle(originals), cycle(zip(originals, values, strict=True)), cycle(packages)
     work: dict[str, Callable[[], object]] = {
-        "pdf": lambda: render(original, "pdf"),
-        "png": lambda: render(original, "png"),
+        "pdf": lambda: render(next(turns), "pdf"),
+        "pdf_again": lambda: render(original, "pdf"),
+        "png": lambda: render(next(turns), "png"),
+        "html": lambda: render(next(turns), "html"),
         "ofd_sealed": lambda: sealed(next(turns)),
         "ofd_again": lambda: ofd.write(*next(kept)),
         **{kind: partial(write, original) for kind, write in FORMATS.items()},
@@ -60,11 +66,28 @@ def bench_documents(config: Config, seconds: float) -> None:
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),
     }
-    figures = {name: statistics.median(milliseconds_of(run, seconds / len(work))) for name, run in work.items()}
+    others = alternatives(render(original, "pdf"))
+    work |= {name: partial(_turn, way, turns) for name, way in others.items()}
+    figures = medians_of(work, seconds)
     for name, ms in figures.items():
         print(f"{name:12}{ms:8.2f} ms")
+    ratios = {
+        f"{ours.partition('_')[0]}_vs_{name}": figures[name] / figures[ours]
+        for name, ours in (("reportlab", "pdf"), ("fpdf", "pdf"), ("weasyprint", "pdf"), ("easyofd", "ofd_sealed"))
+        if name in figures
+    }
+    for name, ratio in ratios.items():
+        print(f"{name:20}{ratio:6.1f} times")
+    for name in PACKAGES:
+        if name not in others:
+            print(f"{name} is not installed, so it is not compared: {HOW}")
     told = " ".join(f"{name}_ms={ms:.2f}" for name, ms in figures.items())
-    print(f"RESULT documents {told} ofd_bytes={len(packages[0])} xml_bytes={len(original)}")
+    compared = "".join(f" {name}={ratio:.1f}" for name, ratio in ratios.items())
+    print(f"RESULT documents {told}{compared} ofd_bytes={len(packages[0])} xml_bytes={len(original)}")
+
+
+def _turn(way: Callable[[bytes], object], turns: Iterator[bytes]) -> None:
+    way(next(turns))
 
 
 async def some_originals(config: Config, count: int) -> list[bytes]:
@@ -78,9 +101,22 @@ async def some_originals(config: Config, count: int) -> list[bytes]:
         return [bytes(row[0]) for row in rows]
 
 
-def milliseconds_of(run: Callable[[], object], seconds: float) -> list[float]:
+def medians_of(work: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Median milliseconds of each, warm. They take turns, so that a busy minute of the machine falls on all of them and
+    their ratios hold."""
+    for run in work.values():
+        milliseconds_of(run, 0)
+    times: dict[str, list[float]] = {name: [] for name in work}
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        for name, run in work.items():
+            times[name] += milliseconds_of(run, TURN_SECONDS, warm=False)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def milliseconds_of(run: Callable[[], object], seconds: float, *, warm: bool = True) -> list[float]:
     """Milliseconds of each run, warm, for about so many seconds; at least one."""
-    for _ in range(WARM_RUNS):
+    for _ in range(WARM_RUNS if warm else 0):
         run()
     times: list[float] = []
     deadline = time.perf_counter() + seconds

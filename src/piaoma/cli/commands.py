@@ -352,3 +352,17 @@ def rehearse(
         "quota_fen": QUOTA_FEN if quota is None else quota * 100,
     }
     run(config, changes)
+
+
+@authority.command
+def use(number: str, *, config: ConfigFile = None) -> int:
+    """Rehearse what only a buyer does: confirm the use of an invoice (用途确认), so that its correction needs him.
+
+    Parameters
+    ----------
+    number
+        The 20-digit number of the invoice.
+    """
+    from .records import use_invoice
+
+    return use_invoice(number, config)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -33,6 +35,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
+    pdf_signature: Literal["none", "p256"] = "none"  # p256: PDFs are signed too; needs cryptography
+    ofd_fonts: Literal["named", "embedded"] = "named"  # embedded: looks the same in every reader; needs fonttools
+    red_returns_quota: bool = False  # whether a red invoice gives quota back in the month of the blue one
     key_secret: str = ""  # opens the private keys; better as a variable or in a file
     key_secret_file: str = ""  # whose first line it is; empty: beside the keys, made at the first start
     signer: str = "file"  # or unix:/PATH, a signer in another process
@@ -134,6 +139,10 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("number_block", "must be 1 to 100000")
     if not 1 <= config.render_workers <= 16:
         raise wrong("render_workers", "must be 1 to 16")
+    if config.pdf_signature == "p256" and find_spec("cryptography") is None:
+        raise wrong("pdf_signature", "needs cryptography: pip install 'piaoma[pdf-signature]'")
+    if config.ofd_fonts == "embedded" and find_spec("fontTools") is None:
+        raise wrong("ofd_fonts", "needs fonttools: pip install 'piaoma[ofd-fonts]'")
     if not 0 < config.port < 65_536:
         raise wrong("port", "must be 1 to 65535")
     if not is_address(config.mail_from) and config.mail_from != LOCAL_SENDER:

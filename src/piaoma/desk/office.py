@@ -39,12 +39,15 @@ from piaoma.store import (
 )
 from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
+from piaoma.trust.document_key import DocumentKey, open_document_key
 
 from .approve import finish_for_ever
 from .config import Config
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .pursue import pursue_for_ever
+from .reissue import correct_for_ever
+from .relations import CHAIN_MAX
 from .share import letter
 from .static_codes import static_key
 from .views import view
@@ -85,6 +88,9 @@ class Office:
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
+        self.document_key: DocumentKey | None = None
+        if config.pdf_signature == "p256":
+            self.document_key = open_document_key(folder / "keys" / "document", config.secret.read(needed=False))
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         # Apart from those that draw: a hostile file delays no invoice.
         self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)
@@ -138,13 +144,20 @@ class Office:
 
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
-        rows = await self.database.read(
-            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
-        )
-        if rows and rows[0][0] is not None:
-            # Whoever has the mail may open the invoice anywhere, without a cookie.
-            pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-            return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+        place: str | None = number
+        for _ in range(CHAIN_MAX):
+            rows = await self.database.read(
+                "SELECT code_id, corrects, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
+                merchant_id, place,
+            )  # fmt: skip
+            if not rows:
+                break
+            if rows[0][0] is not None:
+                # Whoever has the mail may open the invoice anywhere, without a cookie.
+                pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
+                return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+            # A red invoice, and one that took another's place, are found where that one is.
+            place = rows[0][1] or rows[0][2]
         return ""
 
     async def letter(self, job: Job) -> EmailMessage:
@@ -161,7 +174,8 @@ class Office:
 
 
 def _invoice(request: IssueRequest, number: str) -> IssuedInvoice:
-    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+    red = request.red.reference if request.red is not None else None
+    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau, red)
 
 
 def make_private(folder: Path) -> None:
@@ -198,6 +212,7 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(finish_for_ever(office)),
+                    asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
                 ]

@@ -39,6 +39,18 @@ class Invoice(msgspec.Struct, frozen=True):
     remark: str
     issued_at: datetime
     code_id: int | None
+    corrects: str | None = None  # of a red invoice (红字发票): the blue one
+    replaces: str | None = None  # of the new one of a 换开: the old one
+    taken: Decimal = Decimal(0)  # what red invoices took back of it, tax-inclusive
+
+    @property
+    def mark(self) -> str:
+        """已开具, 红字, 部分红冲 or 已红冲: the name of its chip."""
+        if self.corrects is not None:
+            return "red"
+        if not self.taken:
+            return "issued"
+        return "wholly_red" if self.taken == self.total else "partly_red"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -62,7 +74,7 @@ class Today(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = """merchant_id, number, kind, buyer_name, buyer_id, amount_fen, tax_fen, total_fen, summary, remark,
-              issued_at_ms, code_id"""
+              issued_at_ms, code_id, corrects, replaces, taken_fen"""
 
 
 def _invoice(office: Office, row: Row) -> Invoice:
@@ -79,6 +91,9 @@ def _invoice(office: Office, row: Row) -> Invoice:
         remark=row["remark"],
         issued_at=datetime.fromtimestamp(row["issued_at_ms"] / 1000, office.now().tzinfo),
         code_id=row["code_id"],
+        corrects=row["corrects"],
+        replaces=row["replaces"],
+        taken=from_fen(row["taken_fen"]),
     )
 
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 from piaoma.invoice.refusal import refuse
 
 from . import ofd
-from .ofd import OFD_VERSION
+from .ofd import VERSIONS
 from .render import VIEW_VERSION, render
 from .sheets import Card, render_sheet
 from .workers import WorkerFailed, Workers
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 RENDER_SECONDS_MAX = 15  # of the processor
 CACHE_BYTES_MAX = 512 * 1024 * 1024
-KINDS = ("pdf", "png", "ofd")
+KINDS = ("pdf", "png", "ofd", "html")
 
 
 class Cabinet:
@@ -46,9 +46,11 @@ class Cabinet:
         """
         if kind == "xml":
             return original
-        if kind not in KINDS:
+        if kind not in {*KINDS, *VERSIONS}:
             raise refuse("DOCUMENT-KIND", have=kind[:10])
-        version = f"{OFD_VERSION}-{hashlib.sha256(signed_value).hexdigest()[:16]}" if kind == "ofd" else VIEW_VERSION
+        version = VIEW_VERSION
+        if kind in VERSIONS:
+            version = f"{VERSIONS[kind]}-{hashlib.sha256(signed_value).hexdigest()[:16]}"
         name = f"{hashlib.sha256(original).hexdigest()}.{version}.{kind}"
         kept = self._folder / name
         try:
@@ -69,12 +71,12 @@ class Cabinet:
             task.cancel()
         self.workers.close()
 
-    async def to_be_sealed(self, original: bytes, at: datetime) -> bytes | None:
+    async def to_be_sealed(self, original: bytes, at: datetime, kind: str) -> bytes | None:
         """What a seal on the OFD of an original is set on; see ``ofd.to_be_sealed``.
 
         Raises ``Refused`` DOCUMENT-RENDER-FAILED.
         """
-        return await self._worked(ofd.to_be_sealed, original, at)
+        return await self._worked(ofd.to_be_sealed, original, at, kind)
 
     async def sheet(self, cards: tuple[Card, ...], size: str, kind: str) -> bytes:
         """A sheet with codes to print, or a picture of one; see ``sheets.render_sheet``. Not kept."""

@@ -24,7 +24,8 @@ from piaoma.trust.checkpoint import LogPublicKey
 from .bundle import is_bundle, log_faults, unpack
 from .embedded import embedded_original
 from .facts import Facts, bare, disagreements, facts_of, facts_of_code, figure_faults, id_faults, merged, number_faults
-from .ofd import CREATOR, OFD_MARK, OFD_VERSION, Document, SealCheck, check_seal, read_ofd
+from .ofd import CREATOR, NAMED, OFD_MARK, VERSIONS, Document, SealCheck, check_seal, read_ofd
+from .pdf_signature import is_signed_copy
 from .printed_text import Row, numbers_in, printed_facts
 from .report import Item, Light, Report, Source, item
 
@@ -176,9 +177,10 @@ def _without_original(sources: Sequence[tuple[str, Facts]]) -> tuple[list[Item],
 
 def _check_pdf(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | None]:
     """(report, the original inside). Judged by that, if any, and by what its pages show, unless it is byte for byte
-    what we draw."""
+    what we draw, or that and a signature behind it."""
     original = embedded_original(data)
-    if original is not None and _drawn(original, "pdf") == data:
+    drawn = b"" if original is None else _drawn(original, "pdf")
+    if original is not None and drawn and (drawn == data or is_signed_copy(data, drawn)):
         items, invoice, signer = _judged(original, roots)
         items += [item("view"), *_checksum(None)]
         return _report(Source.PDF, items, facts_of(invoice) if invoice else Facts(), signer, original), original
@@ -243,13 +245,14 @@ def _check_ofd(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | Non
     if invoice is None:
         return _report(Source.OFD, items, Facts(), signer), document.original
     clashes = _clashes(document, invoice)
-    ours = (document.creator, document.creator_version) == (CREATOR, OFD_VERSION)
+    kinds = {version: kind for kind, version in VERSIONS.items()} if document.creator == CREATOR else {}
+    kind = kinds.get(document.creator_version, "" if seal else NAMED)  # as which of ours it is to be drawn again
     if clashes:
         items.append(item("view", clashes))
     elif seal is not None and seal.verdict is not Verdict.VALID:
         pass  # what its seal says is enough to know
-    elif ours or seal is None:
-        same = _drawn(document.original, "ofd", seal.signed_value if seal else b"") == data
+    elif kind:
+        same = _drawn(document.original, kind, seal.signed_value if seal else b"") == data
         items.append(item("view", () if same else (Refusal("VIEW-DIFFERS"),), Light.UNKNOWN))
     else:
         items.append(item("view", form="sealed"))

@@ -14,7 +14,7 @@ import msgspec
 from piaoma.codes.symbol import QUIET_MODULES
 from piaoma.invoice.refusal import refuse
 
-from .render import font_files
+from .faces import font_files
 
 if TYPE_CHECKING:
     import typst

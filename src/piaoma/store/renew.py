@@ -35,6 +35,12 @@ SELECT merchant_id, prefix || substr(CAST(1000000000000000 + sequence AS TEXT), 
        CAST($2 AS BIGINT) FROM rest
 """
 _CLOSE_BLOCKS = "UPDATE number_blocks SET next_sequence = last_sequence + 1 WHERE next_sequence <= last_sequence"
+# A red invoice that followed an open form, or a 换开 that went on, may exist as well: nothing of it goes on by itself.
+_STOP_CORRECTIONS = (
+    "UPDATE red_forms SET then_issue = 0 WHERE issue_key IS NULL",
+    "UPDATE reissues SET state = 'failed', next_at_ms = NULL, email = ''"
+    " WHERE state IN ('asked', 'working', 'confirming')",
+)
 _REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 'open'"
 # Its customer reads this.
 _CLOSE_APPLICATIONS = """
@@ -62,7 +68,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         revoked = await transaction.execute(_REVOKE, now_ms)
         await transaction.execute(_CLOSE_APPLICATIONS, now_ms, APPLICATION_REASON)
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
-        for statement in _EMPTY_LOG:
+        for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)
     return Renewal(epoch, burnt, revoked)

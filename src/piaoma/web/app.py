@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, scan, static_scan, verify
+from . import console, home, log, reissue, scan, static_scan, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
@@ -20,6 +20,7 @@ GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so 
 ROUTES = [
     *scan.routes,
     *static_scan.routes,
+    *reissue.routes,
     *home.routes,
     *verify.routes,
     *log.routes,

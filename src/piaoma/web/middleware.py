@@ -91,7 +91,9 @@ class Guard:
                     headers.append((b"cache-control", b"no-store"))
                 headers.append((b"x-request-id", request_id.encode()))
                 # A redirect shows nothing: what a page may do does not concern it.
-                headers.extend(self._always if 300 <= status < 400 else self._headers)
+                given = self._always if 300 <= status < 400 else self._headers
+                stricter = any(name == b"content-security-policy" for name, _ in headers)  # a page has its own
+                headers.extend(pair for pair in given if not (stricter and pair[0] == b"content-security-policy"))
             await send(message)
 
         try:

@@ -17,9 +17,11 @@ from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, records
+from piaoma.desk import deliver, records, relations
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
+from piaoma.desk.reissue import customers_refusal
+from piaoma.desk.reissue_book import latest_reissue
 from piaoma.desk.scan import Scan, confirm, scan, title_faults, unlock, viewed
 from piaoma.documents.ticket import ticket_of, ticket_of_draft
 from piaoma.invoice import taxpayer_id
@@ -35,6 +37,7 @@ from .files import file_response
 from .live import stream_state
 from .page import office_of, render
 from .throttle import Throttle
+from .titles import typed_title
 
 OPEN_STATES = (CodeState.OPEN, CodeState.VIEWED)
 WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
@@ -46,7 +49,7 @@ _strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from
 _mails = Throttle(burst=5, per_minute=2)
 
 
-async def _scan(request: Request) -> tuple[Scan, str]:
+async def scanned(request: Request) -> tuple[Scan, str]:
     """What this browser may see of the code, and its holder's secret (new when it had none)."""
     holder = cookies.holder_of(request) or cookies.new_holder()
     token = request.path_params["token"]
@@ -72,7 +75,7 @@ def _pickup_in_address(request: Request, token: str) -> bool:
     return True
 
 
-def _carried(request: Request) -> str:
+def carried(request: Request) -> str:
     """What every further address of this code must carry for a browser that came by the pick-up code alone."""
     pickup = request.query_params.get("c", "")
     return f"?{urlencode({'c': pickup})}" if pickup else ""
@@ -80,7 +83,7 @@ def _carried(request: Request) -> str:
 
 async def show(request: Request) -> Response:
     """The code's page, whatever its state."""
-    found, holder = await _scan(request)
+    found, holder = await scanned(request)
     response = await _page(request, found, holder)
     if not cookies.holder_of(request):
         cookies.keep_holder(request, response, holder)
@@ -92,7 +95,7 @@ async def _page(
 ) -> Response:
     if found.state in OPEN_STATES and found.code.offer.applied:
         # Agreed to and not issued yet: its own page tells how it stands.
-        return RedirectResponse(f"/a/{found.code.token}{_carried(request)}", 303)
+        return RedirectResponse(f"/a/{found.code.token}{carried(request)}", 303)
     if found.state in OPEN_STATES and found.merchant.state == "active":
         return _offer_page(request, found, holder, errors, typed)
     if found.mine and found.invoice is not None:
@@ -154,8 +157,8 @@ def _waiting_page(request: Request, found: Scan) -> Response:
     turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
     waited = int((office_of(request).now() - found.code.state_since).total_seconds())
-    onward = urlencode({"n": turn_number + 1, **({"c": request.query_params["c"]} if _carried(request) else {})})
-    view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": _carried(request)}
+    onward = urlencode({"n": turn_number + 1, **({"c": request.query_params["c"]} if carried(request) else {})})
+    view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": carried(request)}
     return render(request, "scan/waiting.html", refresh=refresh, onward=f"?{onward}", **view)
 
 
@@ -179,14 +182,34 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
         "suggestion": likely_address(typed),
         "errors": explained(request, errors),
         "other_title": "kept" in request.query_params,
-        "carried": _carried(request),
+        "carried": carried(request),
+        **await _corrections(request, found),
     }
     return render(request, "scan/result.html", status_of(errors) if errors else 200, **view)
 
 
+async def _corrections(request: Request, found: Scan) -> dict[str, Any]:
+    """What is or was corrected of this invoice, and whether its holder may ask for another title."""
+    office, issued = office_of(request), found.invoice
+    assert issued is not None
+    one = await latest_reissue(office, issued.merchant_id, issued.number)
+    under_way = one is not None and one.under_way
+    refusal = None if under_way else await customers_refusal(office, issued, found.code.code_id)
+    return {
+        "reissue": one,
+        "under_way": under_way,
+        # Without scripts the page looks again by itself.
+        "refresh": REFRESH_SECONDS[-1] if under_way else 0,
+        "onward": carried(request),
+        "reissue_errors": explained(request, one.refusals) if one else [],
+        "may_reissue": not under_way and refusal is None,
+        "earlier": await relations.family(office, issued.merchant_id, issued.number),
+    }
+
+
 async def keep_title(request: Request) -> Response:
     """Take a title from the form, a pasted block or the button 个人; then show the confirm button."""
-    found, holder = await _scan(request)
+    found, holder = await scanned(request)
     form = await forms.read_form(request)
     token = found.code.token
     wallet = cookies.wallet_of(request)
@@ -203,7 +226,7 @@ async def keep_title(request: Request) -> Response:
         # What was understood is shown to be checked before it is used.
         return await _page(request, found, holder, (), title)
     else:
-        title = _typed_title(form)
+        title = typed_title(form)
     faults = tuple(title_faults(found, title))
     if faults:
         return await _page(request, found, holder, faults, title)
@@ -218,20 +241,9 @@ async def keep_title(request: Request) -> Response:
     return response
 
 
-def _typed_title(form: dict[str, str]) -> Buyer:
-    number = taxpayer_id.normalise(form.get("taxpayer_id", ""))
-    # Letters that only look like digits are mended; the page says so, and shows the result before it is used.
-    number = taxpayer_id.repair(number) or number
-    name, address, phone, bank, account = (
-        form.get(field, "").strip() for field in ("name", "address", "phone", "bank", "account")
-    )
-    # An id card's number is a person's, whatever is in the other fields.
-    return Buyer(name, number, address, phone, bank, account, natural_person=taxpayer_id.is_id_card(number))
-
-
 async def photo(request: Request) -> Response:
     """Read a title QR from a photo."""
-    found, holder = await _scan(request)
+    found, holder = await scanned(request)
     _confirms.spend(request, "photo")
     try:
         title = await asyncio.to_thread(read_title, await forms.read_photo(request))
@@ -282,7 +294,7 @@ async def do_confirm(request: Request) -> Response:
 async def do_unlock(request: Request) -> Response:
     """取票码: open the invoice of a used code in this browser."""
     form = await forms.read_form(request)
-    found, holder = await _scan(request)
+    found, holder = await scanned(request)
     token = found.code.token
     _pickups.spend(request, token)
     try:
@@ -297,7 +309,7 @@ async def do_unlock(request: Request) -> Response:
 async def do_send(request: Request) -> Response:
     """Send the invoice to an address; a mistyped domain is asked about first."""
     form = await forms.read_form(request)
-    found, holder = await _scan(request)
+    found, holder = await scanned(request)
     token = found.code.token
     if found.invoice is None:
         return await _page(request, found, holder)
@@ -310,7 +322,7 @@ async def do_send(request: Request) -> Response:
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
         return await _result_page(request, found, refused.refusals)
-    response = RedirectResponse(f"/s/{token}/result{_carried(request)}#mail", 303)
+    response = RedirectResponse(f"/s/{token}/result{carried(request)}#mail", 303)
     wallet = cookies.wallet_of(request)
     if wallet.titles:
         cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
@@ -318,17 +330,22 @@ async def do_send(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """The original or a view of it, to its holder."""
-    found, _ = await _scan(request)
+    """The original or a view of it, to its holder; ``?n=`` names an earlier invoice of the same code, or a red one."""
+    found, _ = await scanned(request)
     kind = request.path_params["kind"]
     if found.invoice is None:
         raise Refused(Refusal("INVOICE-NOT-FOUND"))
-    return await file_response(request, found.invoice.merchant_id, found.invoice.number, kind)
+    merchant_id, number = found.invoice.merchant_id, request.query_params.get("n", found.invoice.number)
+    if number != found.invoice.number:
+        earlier = await relations.family(office_of(request), merchant_id, found.invoice.number)
+        if number not in {one.number for one in earlier}:
+            raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    return await file_response(request, merchant_id, number, kind)
 
 
 async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
-    found, _ = await _scan(request)
+    found, _ = await scanned(request)
     wallet = cookies.wallet_of(request)
     buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
     draft = draft_of(found.code.offer, found.merchant, buyer)
@@ -338,7 +355,7 @@ async def show_preview(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The state, for scripts."""
-    found, _ = await _scan(request)
+    found, _ = await scanned(request)
     return JSONResponse(
         {"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None}
     )
@@ -352,7 +369,7 @@ async def seen(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
-    seen, holder = await _scan(request)
+    seen, holder = await scanned(request)
 
     async def read_state() -> tuple[str, bool]:
         found = await scan(office_of(request), seen.code.token, holder, granted=seen.mine)

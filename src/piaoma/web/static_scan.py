@@ -38,7 +38,7 @@ from . import cookies, forms
 from .errors import explained, status_of
 from .live import stream_state
 from .page import office_of, render
-from .scan import REFRESH_SECONDS
+from .scan import REFRESH_SECONDS, carried
 from .signed import pack, unpack
 from .throttle import Throttle
 
@@ -237,7 +237,7 @@ async def show_application(request: Request) -> Response:
     """已提交, 已同意, 已拒绝 with its reason; or on to the invoice."""
     found, mine, state = await _applied(request)
     if state not in (None, CodeState.OPEN, CodeState.VIEWED):
-        return RedirectResponse(f"/s/{found.token}/result{_carried(request)}", 303)
+        return RedirectResponse(f"/s/{found.token}/result{carried(request)}", 303)
     return await _application_page(request, found, mine)
 
 
@@ -248,7 +248,7 @@ async def _application_page(
     turn = request.query_params.get("n", "0")
     number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     final = found.state in FINAL_STATES
-    carried = {"c": request.query_params["c"]} if _carried(request) else {}
+    pickup = {"c": request.query_params["c"]} if carried(request) else {}
     view: dict[str, Any] = {
         "one": found,
         "mine": mine,
@@ -256,7 +256,7 @@ async def _application_page(
         "final": final,
         "masked_title": taxpayer_id.mask_name(found.buyer.name),
         "masked_email": masked(found.email) if found.email else "",
-        "carried": _carried(request),
+        "carried": carried(request),
         "errors": explained(request, errors),
         "refresh": 0 if final else REFRESH_SECONDS[min(number, len(REFRESH_SECONDS) - 1)],
         "onward": f"?{urlencode({'n': number + 1, **carried})}",
@@ -264,11 +264,6 @@ async def _application_page(
         "again": office_of(request).static_token(found.merchant_id, found.static_id),
     }
     return render(request, "static/application.html", status_of(errors) if errors else 200, **view)
-
-
-def _carried(request: Request) -> str:
-    pickup = request.query_params.get("c", "")
-    return f"?{urlencode({'c': pickup})}" if pickup else ""
 
 
 async def do_withdraw(request: Request) -> Response:
@@ -281,7 +276,7 @@ async def do_withdraw(request: Request) -> Response:
         await applications.withdraw(office_of(request), found.merchant_id, found.application_id)
     except Refused as refused:
         return await _application_page(request, found, mine, refused.refusals)
-    return RedirectResponse(f"/a/{found.token}{_carried(request)}", 303)
+    return RedirectResponse(f"/a/{found.token}{carried(request)}", 303)
 
 
 async def _shown_state(request: Request) -> tuple[str, bool]:

@@ -20,13 +20,15 @@ from .opening import Package, open_package
 PAGES_MAX = 4_000  # whose text is read
 _SAME_ROW = 1.5  # millimetres: texts whose tops differ by less stand in one row
 
-_Piece = tuple[float, float, str]  # y, x, text
 _ORIGINAL_ROOT = b"<EInvoice"
 _ROOT_BYTES = 400
 
 
+Piece = tuple[float, float, str]  # top and left in millimetres, and the text that begins there
+
+
 class Document(msgspec.Struct, frozen=True):
-    """What an OFD holds. ``values`` are those of CustomTags, each as often as it stands; ``text`` is page by page."""
+    """What an OFD holds. ``values`` are those of CustomTags, each as often as it stands."""
 
     package: Package
     original: bytes | None
@@ -34,8 +36,13 @@ class Document(msgspec.Struct, frozen=True):
     creator_version: str
     facts: dict[str, str]
     values: dict[str, tuple[str, ...]]
-    text: tuple[str, ...]
+    pieces: tuple[list[Piece], ...]  # texts of each page, with the labels of its template
     signatures: str  # the part that lists its seals; empty when there is none
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The text of each page, row by row; worked out when asked for: judging a sealed file does not need it."""
+        return tuple(map(_rows, self.pieces))
 
 
 def read_ofd(data: bytes) -> Document:
@@ -59,7 +66,7 @@ def read_ofd(data: bytes) -> Document:
         for one in elements(document, "TemplatePage")
         if one.get("BaseLoc")
     }
-    objects, text = _texts(package, pages, templates)
+    objects, pieces = _texts(package, pages, templates)
     signatures = inner(body, "Signatures")
     return Document(
         package=package,
@@ -68,7 +75,7 @@ def read_ofd(data: bytes) -> Document:
         creator_version=inner(body, "CreatorVersion"),
         facts={one.get("Name", ""): (one.text or "").strip() for one in elements(body, "CustomData")},
         values=_values(package, root, document, objects),
-        text=text,
+        pieces=pieces,
         signatures=place_of("OFD.xml", signatures, package) if signatures else "",
     )
 
@@ -113,13 +120,13 @@ def _original(package: Package) -> bytes | None:
 
 def _texts(
     package: Package, pages: list[tuple[str, str]], templates: Mapping[str, str]
-) -> tuple[dict[tuple[str, str], str], tuple[str, ...]]:
-    """The text of each object by page and id, and the text of each page by rows, with the labels of its template."""
+) -> tuple[dict[tuple[str, str], str], tuple[list[Piece], ...]]:
+    """The text of each object by page and id, and the pieces of each page, with the labels of its template."""
     objects: dict[tuple[str, str], str] = {}
-    texts, labels = [], dict[str, list[_Piece]]()
+    texts, labels = [], dict[str, list[Piece]]()
     for page, part in pages:
         root = package.xml(part)
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         for identifier, piece in _pieces(root):
             objects.setdefault((page, identifier), piece[2])
             pieces.append(piece)
@@ -127,11 +134,11 @@ def _texts(
             if template not in labels:
                 labels[template] = [piece for _, piece in _pieces(package.xml(templates[template]))]
             pieces += labels[template]
-        texts.append(_rows(pieces))
+        texts.append(pieces)
     return objects, tuple(texts)
 
 
-def _pieces(root: etree._Element) -> Iterator[tuple[str, _Piece]]:
+def _pieces(root: etree._Element) -> Iterator[tuple[str, Piece]]:
     """(id, place and text) of each text of a page."""
     for one in elements(root, "TextObject"):
         text = "".join(code.text or "" for code in elements(one, "TextCode"))
@@ -147,7 +154,7 @@ def _corner(boundary: str) -> tuple[float, float]:
     return y, x
 
 
-def _rows(pieces: list[_Piece]) -> str:
+def _rows(pieces: list[Piece]) -> str:
     """Texts by their place: rows from the top, each from the left."""
     rows: list[list[tuple[float, str]]] = []
     top = float("-inf")

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, deliver, records
+from piaoma.desk import accounts, deliver, records, relations
 from piaoma.desk.filters import Filter
+from piaoma.desk.reissue_book import latest_reissue
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refusal, Refused
@@ -50,6 +51,8 @@ async def _invoice_page(request: Request, session: accounts.Session, refusals: t
     return show(
         request, session, "invoice.html", status_of(refusals) if refusals else 200, invoice=found,
         ticket=ticket_of(stated), keeps_books=not stated.buyer.natural_person, deliveries=sent,
+        related=await relations.relations(office, session.merchant_id, number),
+        reissue=await latest_reissue(office, session.merchant_id, number),
         errors=explained(request, refusals),
     )  # fmt: skip
 

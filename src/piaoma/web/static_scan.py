@@ -259,7 +259,7 @@ async def _application_page(
         "carried": carried(request),
         "errors": explained(request, errors),
         "refresh": 0 if final else REFRESH_SECONDS[min(number, len(REFRESH_SECONDS) - 1)],
-        "onward": f"?{urlencode({'n': number + 1, **carried})}",
+        "onward": f"?{urlencode({'n': number + 1, **pickup})}",
         "waited": int((office_of(request).now() - found.created_at).total_seconds()) // 60,
         "again": office_of(request).static_token(found.merchant_id, found.static_id),
     }

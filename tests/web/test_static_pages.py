@@ -347,6 +347,8 @@ def test_the_shop_makes_changes_and_renews_codes(config: Config) -> None:
         form = {"csrf": csrf, "make_key": hidden(page, "make_key"), "places": "桌 1-12", "mode": "approval",
                 "goods": str(saved.goods_id), "amount_min": "1", "amount_max": "500", "days_back": "30",
                 "device_max": "5", "hour_max": "60"}  # fmt: skip
+        bare = await client.post("/console/static/new", data={"csrf": csrf})
+        assert bare.status_code == 422 and "STATIC-PLACES" in bare.text
         bad = await client.post("/console/static/new", data={**form, "amount_min": "x", "hour_max": "0", "goods": "7"})
         assert bad.status_code == 422 and "桌 1-12" in bad.text
         for _ in range(2):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import sessions, tills
+from piaoma.desk import applications, sessions, static_codes, tills
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
 from piaoma.web.console import access
 from piaoma.web.console.rights import OPEN, OPERATORS, RIGHTS, Right
-from tests.conftest import Shop, new_shop
+from tests.conftest import COMPANY, MEAL, Shop, new_shop
 from tests.web.browsing import browse, issue_by_pages
 from tests.web.people import another_browser, csrf_of, hire, owner
 
@@ -24,6 +25,8 @@ OTHER_ID = "91110000600037341L"
 # Addresses of customers and of everybody: no session is asked for, each has its own safeguards and tests.
 PUBLIC = (
     "/s/",
+    "/t/",
+    "/a/",
     "/",
     "/help",
     "/verify",
@@ -103,8 +106,18 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     return {
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
-        "export_id": await _running_export(shop),
+        "export_id": await _running_export(shop), **await _static_code(shop),
     }  # fmt: skip
+
+
+async def _static_code(shop: Shop) -> dict[str, str]:
+    """A static code with two applications that wait; the older one's number."""
+    terms = static_codes.Terms(static_codes.Item(MEAL.name, MEAL.code, MEAL.rate))
+    office = shop.office
+    code = (await static_codes.make(office, shop.merchant, ["桌 8"], terms, make_key="k", by=shop.actor))[0]
+    wanted = applications.Wanted(Decimal(58), office.now().date(), COMPANY)
+    asked = [await applications.apply(office, code.token, "phone", wanted, apply_key=key) for key in ("a", "b")]
+    return {"static_id": str(code.static_id), "application_id": str(asked[0].application_id)}
 
 
 async def _running_export(shop: Shop) -> str:
@@ -224,6 +237,8 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "form_id": "1",
         "reissue_id": "1",
         "export_id": "1",
+        "static_id": "1",
+        "application_id": "1",
     }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

@@ -9,12 +9,12 @@ import httpx
 import pyotp
 import pytest
 
-from piaoma.desk import factors, merchant
+from piaoma.desk import applications, factors, goods, merchant
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
 from piaoma.desk.roles import Role
 from piaoma.web.console.rights import RIGHTS
-from tests.conftest import Shop
+from tests.conftest import MEAL, Shop
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, another_browser, csrf_of, hire, last_mail, mails, owner
 from tests.web.test_matrix import _addresses, _filled
@@ -28,9 +28,15 @@ CORRECTIONS = {
 ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS
 
 
+STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
+
+
 async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, str]]:
     """For every route that changes something, a form with which it does."""
     shop_id = str((await shop.office.database.read("SELECT shop_id FROM shops"))[0][0])
+    item = goods.GoodsForm(MEAL.name, MEAL.code, MEAL.rate)
+    goods_id = str((await goods.save_goods(shop.office, shop.merchant, item, shop.actor)).goods_id)
+    newer = (await applications.waiting(shop.office, shop.id))[-1].application_id
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     page = await browser.get("/console/account/factors")
     sent = hidden(page, "secret")
@@ -43,6 +49,11 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/switch": {"merchant": str(shop.id)},
         "/console/codes/new": {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"},
         "/console/codes/{code_id}": {"revoke": "1"},
+        "/console/static/new": {"places": "桌 9", "goods": goods_id, **STATIC_TERMS},
+        "/console/static/{static_id}/change": {"places": "桌 10", "goods": "kept", **STATIC_TERMS},
+        "/console/static/{static_id}": {"revoke": "1"},
+        "/console/inbox": {f"a{newer}": "1"},
+        "/console/inbox/{application_id}": {"refuse": "1", "reason": "重复"},
         "/console/invoices/{number}": {"email": "someone@example.cn"},
         "/console/deliveries/retry": {},
         "/console/invoices/searches": {"name": "本月"},

@@ -43,7 +43,10 @@ class CodeState(StrEnum):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked."""
+    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked.
+
+    ``applied`` marks what a customer of a static code applied for: the shop issues it, and no scan can confirm it.
+    """
 
     kind: InvoiceKind
     lines: tuple[Line, ...]
@@ -51,6 +54,7 @@ class Offer(msgspec.Struct, frozen=True):
     remark: str = ""
     buyer: Buyer | None = None
     sold_at: datetime | None = None
+    applied: bool = False
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -156,6 +160,15 @@ def _state(stored: str, expires_at_ms: int, viewed_at_ms: int | None, now_ms: in
     if expires_at_ms <= now_ms:
         return CodeState.EXPIRED
     return CodeState.VIEWED if viewed_at_ms else CodeState.OPEN
+
+
+async def code_state(office: Office, merchant_id: int, code_id: int) -> CodeState | None:
+    """What a code is doing; None when there is none."""
+    row = await office.database.read_by_key(_STATE_OF, merchant_id, code_id)
+    return _state(row[0], row[1], row[2], milliseconds(office.now())) if row else None
+
+
+_STATE_OF = "SELECT state, expires_at_ms, viewed_at_ms FROM codes WHERE merchant_id = $1 AND code_id = $2"
 
 
 async def list_codes(

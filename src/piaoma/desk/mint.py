@@ -23,6 +23,7 @@ from piaoma.store import Transaction, milliseconds, write_block
 from .codes import Code, Offer, code
 from .events import Actor, record
 from .merchant import Merchant, quota
+from .sales import give_number
 
 if TYPE_CHECKING:
     from .office import Office
@@ -103,6 +104,7 @@ async def mint(
                 raise refuse("ISSUE-KEY-REUSED", "mint_key")
             return int(found[0][0])
         await transaction.execute(_INSERT_CODE, *row)
+        await give_number(transaction, merchant.merchant_id, code_id, milliseconds(now))
         used = [(merchant.merchant_id, line.name, milliseconds(now)) for line in offer.lines]
         await transaction.execute_many(_GOODS_USED, used)
         told = {"total": format_yuan(sums.inclusive), "kind": offer.kind.value}

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from email.message import EmailMessage
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
-from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -40,6 +41,7 @@ from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 
+from .approve import finish_for_ever
 from .config import Config
 from .exports import keep_tidy
 from .indexing import keep_index
@@ -50,6 +52,8 @@ from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .reissue import correct_for_ever
 from .relations import CHAIN_MAX
+from .share import letter
+from .static_codes import static_key
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -82,6 +86,7 @@ class Office:
         self.roots = (keys.root,)
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.static_keys = tuple(static_key(key) for key in self.token_keys)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.log_keys = log_keys_in(folder / "keys")
@@ -97,7 +102,7 @@ class Office:
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
+        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver, self.letter)
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         notice = NoticeCarrier(database, config.mail_from, now, deliver)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
@@ -137,6 +142,14 @@ class Office:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
+    def static_token(self, merchant_id: int, static_id: int) -> str:
+        """The token of a static code, under the present key."""
+        return seal(self.static_keys[0], merchant_id, static_id)
+
+    def static_url(self, merchant_id: int, static_id: int) -> str:
+        """What the symbol of a static code holds."""
+        return pointer_url(self.config.base_url, self.static_token(merchant_id, static_id), "T")
+
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
         place: str | None = number
@@ -154,6 +167,10 @@ class Office:
             # A red invoice, and one that took another's place, are found where that one is.
             place = rows[0][1] or rows[0][2]
         return ""
+
+    async def letter(self, job: Job) -> EmailMessage:
+        """See ``share.letter``."""
+        return await letter(self, job)
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""
@@ -203,6 +220,7 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(office.notices.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(finish_for_ever(office)),
                     asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),

@@ -97,6 +97,9 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
     if state in (CodeState.REVOKED, CodeState.EXPIRED):
         cause = "CODE-REVOKED" if state is CodeState.REVOKED else "CODE-EXPIRED"
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
+    if offer.applied and state in (CodeState.OPEN, CodeState.VIEWED):
+        # The shop's approval issues it; nobody else can.
+        return Outcome(IssueState.REFUSED, refusals=(Refusal("APPLICATION-WAITING"),))
     draft = draft_of(offer, shop, offer.buyer or buyer)
     digest = holder_digest(merchant_id, code_id, holder)
     for turn in range(TURNS_MAX):

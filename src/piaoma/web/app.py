@@ -12,14 +12,15 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, operator, reissue, scan, verify
+from . import console, home, log, operator, reissue, scan, static_scan, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
 # Customers first: routes are tried in this order.
 ROUTES = [
-    *scan.routes, *reissue.routes, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes,
+    *scan.routes, *static_scan.routes, *reissue.routes, *home.routes, *verify.routes, *log.routes, *console.routes,
+    *operator.routes,
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.token import canonical
+from piaoma.desk.static_codes import is_static
 from piaoma.documents.formats.json_document import SCHEMA_PATH, json_schema
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
@@ -23,7 +24,8 @@ async def home(request: Request) -> Response:
     """官网: log in, register, verify, help; a code typed by hand."""
     typed = request.query_params.get("code", "")
     if typed:
-        return RedirectResponse(f"/s/{canonical(typed)}", 303)
+        kind = "t" if is_static(office_of(request), typed) else "s"
+        return RedirectResponse(f"/{kind}/{canonical(typed)}", 303)
     return render(request, "home.html")
 
 

@@ -63,9 +63,9 @@ class Guard:
         started = time.perf_counter()
         request_id = f"{_PROCESS}{next(_REQUESTS):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["path"].startswith("/S/"):
+        if scope["path"].startswith(("/S/", "/T/", "/A/")):
             # Symbols hold capitals; people type either.
-            scope["path"] = "/s/" + scope["path"][3:]
+            scope["path"] = scope["path"][:3].lower() + scope["path"][3:]
             scope["raw_path"] = scope["path"].encode()
         if b"%00" in scope.get("raw_path", b"") or "\0" in scope["path"] or b"%00" in scope["query_string"]:
             # No page has such an address, and PostgreSQL has no such text.
@@ -116,7 +116,7 @@ def _limit(path: str) -> int:
 def shown_path(path: str) -> str:
     """A path as logs may show it: the token of a code and the secret of a link are cut."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] in ("s", "join", "recover"):
+    if len(parts) > 2 and parts[1] in ("s", "t", "a", "join", "recover"):
         parts[2] = "…"
     return "/".join(parts)[:PATH_MAX]
 

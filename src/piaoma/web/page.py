@@ -103,10 +103,15 @@ def _text(language: Language) -> Any:
     return text
 
 
+def text_of(request: Request) -> Any:
+    """The words of the page's language: a function from a key and its values to a text."""
+    return _text(language_of(request))
+
+
 def _page_path(request: Request) -> str:
     """Where this page can be opened: what a form was sent to cannot always."""
     path = request.url.path
-    if request.method == "POST" and path.startswith("/s/"):
+    if request.method == "POST" and path.startswith(("/s/", "/t/", "/a/")):
         return "/".join(path.split("/")[:3])
     return path.removesuffix("/photo")
 

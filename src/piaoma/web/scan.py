@@ -94,6 +94,9 @@ async def show(request: Request) -> Response:
 async def _page(
     request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...] = (), typed: Buyer | None = None
 ) -> Response:
+    if found.state in OPEN_STATES and found.code.offer.applied:
+        # Agreed to and not issued yet: its own page tells how it stands.
+        return RedirectResponse(f"/a/{found.code.token}{carried(request)}", 303)
     if found.state in OPEN_STATES and found.merchant.state == "active":
         return _offer_page(request, found, holder, errors, typed)
     if found.mine and found.invoice is not None:

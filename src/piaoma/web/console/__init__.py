@@ -6,17 +6,21 @@ from . import (
     corrections,
     entry,
     exports,
+    inbox,
     invoices,
     links,
     reports,
     settings,
+    sheets,
     staff,
+    static_codes,
     today,
     trail,
 )  # fmt: skip
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *exports.routes, *invoices.routes,
-    *corrections.routes, *reports.routes, *settings.routes, *account.routes, *staff.routes, *trail.routes,
+    *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
+    *exports.routes, *invoices.routes, *corrections.routes, *reports.routes, *settings.routes, *account.routes,
+    *staff.routes, *trail.routes,
 ])  # fmt: skip

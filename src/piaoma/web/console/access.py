@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.desk import accounts, factors, sessions
+from piaoma.desk.applications import waiting_count
 from piaoma.desk.sessions import Client, Session
 from piaoma.invoice.refusal import refuse
 from piaoma.web import cookies, forms
@@ -43,6 +44,7 @@ def page(handler: Page) -> Endpoint:
         right = _rights[handle]["GET" if request.method == "HEAD" else request.method]
         check_right(request, session, right)
         request.state.csrf = forms.csrf_token(request, secret)
+        request.state.waiting = await waiting_count(office_of(request), session.merchant_id)
         return await handler(request, session)
 
     _rights[handle] = {}
@@ -120,4 +122,7 @@ def show(request: Request, session: Session, template: str, status: int = 200, /
     def allowed(path: str, method: str = "GET") -> bool:
         return may(session.role, path, method, by_pin=session.by_pin)
 
-    return render(request, f"console/{template}", status, session=session, csrf=request.state.csrf, may=allowed, **view)
+    return render(
+        request, f"console/{template}", status, session=session, csrf=request.state.csrf, may=allowed,
+        inbox_count=request.state.waiting, **view,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import codes, factors, goods, merchant, mint
+from piaoma.desk import codes, factors, goods, merchant, mint, sales, share
 from piaoma.desk.codes import CodeState
 from piaoma.desk.sessions import Session
 from piaoma.documents.ticket import Ticket, ticket_of_draft
@@ -24,7 +24,6 @@ from .code_form import ROWS, rate_choices, read_days, read_offer
 from .search import onward, read_filter
 
 REFRESH_SECONDS = 5  # of the code's page without scripts
-PRINT_SIZES = ("58", "80", "a6")
 FINAL_STATES = (CodeState.ISSUED, CodeState.REVOKED)
 
 
@@ -88,12 +87,22 @@ async def _code(request: Request, session: Session) -> codes.Code:
 
 async def show_code(request: Request, session: Session) -> Response:
     """The code, large and alone, with what its customer is doing."""
-    made = await _code(request, session)
-    shop = await merchant.merchant(office_of(request), session.merchant_id)
+    return await _code_page(request, session, await _code(request, session))
+
+
+async def _code_page(
+    request: Request, session: Session, made: codes.Code, refusals: tuple[Refusal, ...] = (), typed: str = ""
+) -> Response:
+    office = office_of(request)
+    shop = await merchant.merchant(office, session.merchant_id)
     final = made.state in (*FINAL_STATES, CodeState.EXPIRED)
     return show(
-        request, session, "code.html", code=made, shop=shop, errors=[], failures=explained(request, made.refusals),
-        refresh=0 if final else REFRESH_SECONDS, final=final,
+        request, session, "code.html", status_of(refusals) if refusals else 200, code=made, shop=shop,
+        errors=explained(request, refusals), failures=explained(request, made.refusals), email=typed,
+        refresh=0 if final or refusals else REFRESH_SECONDS, final=final,
+        message=share.message(shop, made, sandbox=office.config.sandbox),
+        sent=await share.sent(office, made.merchant_id, made.code_id),
+        sale_number=await sales.sale_number(office, made.merchant_id, made.code_id), carriers=share.carriers(),
     )  # fmt: skip
 
 
@@ -109,22 +118,31 @@ async def symbol(request: Request, session: Session) -> Response:
     return Response(data, media_type="image/png", headers={"content-disposition": f'inline; filename="{name}"'})
 
 
-async def print_code(request: Request, session: Session) -> Response:
-    """A slip of 58 or 80 mm, or an A6 card."""
+async def show_large(request: Request, session: Session) -> Response:
+    """The symbol as large as the screen, with shop, amount and kind, and nothing else."""
     made = await _code(request, session)
     shop = await merchant.merchant(office_of(request), session.merchant_id)
-    size = request.query_params.get("size", "58")
-    return show(request, session, "print.html", code=made, shop=shop, size=size if size in PRINT_SIZES else "58")
+    final = made.state in (*FINAL_STATES, CodeState.EXPIRED)
+    return show(
+        request, session, "large.html", code=made, shop=shop, final=final, refresh=0 if final else REFRESH_SECONDS
+    )
 
 
 async def change_code(request: Request, session: Session) -> Response:
-    """Revoke or extend."""
+    """Revoke, extend, or mail its address to the customer."""
     form = await read_form(request)
     office, code_id = office_of(request), _code_id(request)
-    if "revoke" in form:
-        await codes.revoke(office, session.actor, code_id)
-    elif "extend" in form:
-        await codes.extend(office, session.actor, code_id, mint.DAYS_DEFAULT)
+    try:
+        if "revoke" in form:
+            await codes.revoke(office, session.actor, code_id)
+        elif "extend" in form:
+            await codes.extend(office, session.actor, code_id, mint.DAYS_DEFAULT)
+        elif "email" in form:
+            await share.send_code(office, session.actor, code_id, form["email"])
+    except Refused as refused:
+        return await _code_page(
+            request, session, await _code(request, session), refused.refusals, form.get("email", "")
+        )
     return RedirectResponse(f"/console/codes/{code_id}", 303)
 
 
@@ -167,7 +185,7 @@ routes = [
     Route("/console/codes/{code_id}", page(show_code)),
     Route("/console/codes/{code_id}", page(change_code), methods=["POST"]),
     Route("/console/codes/{code_id}/symbol.{kind}", page(symbol)),
-    Route("/console/codes/{code_id}/print", page(print_code)),
+    Route("/console/codes/{code_id}/large", page(show_large)),
     Route("/console/codes/{code_id}/events", page(events)),
     Route("/console/codes/{code_id}/state.json", page(state)),
 ]

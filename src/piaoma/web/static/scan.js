@@ -18,6 +18,11 @@
   var offline = document.getElementById('offline');
   function network() { if (offline) offline.hidden = navigator.onLine !== false; }
   window.addEventListener('online', network); window.addEventListener('offline', network); network();
+  // Typing a company's name chooses the company.
+  var company = document.querySelector('[name=title][value=company]');
+  if (company) ['name', 'taxpayer_id', 'block'].forEach(function (id) {
+    document.getElementById(id).addEventListener('input', function () { company.checked = true; });
+  });
   var photo = document.getElementById('photo');
   if (photo) photo.addEventListener('change', function () { if (photo.files.length) photo.form.submit(); });
   Array.prototype.forEach.call(document.querySelectorAll('[data-copy]'), function (button) {
@@ -35,7 +40,15 @@
     var beacon = new XMLHttpRequest(); beacon.open('POST', base + '/seen'); beacon.send();
   }
   if (!live) return;
-  function changed(next) { if (next !== state && !(state === 'open' && next === 'viewed' && body.getAttribute('data-seen'))) location.reload(); }
+  var touched = false, fresh = document.getElementById('fresh');
+  document.addEventListener('input', function () { touched = true; });
+  function changed(next) {
+    // A reload now would take away the answer to what was just sent.
+    if (document.querySelector('form[data-sent]')) return;
+    // A list in which something is being typed is not taken away; a line says that there is more.
+    if (next !== state && fresh && (touched || document.querySelector('details[open]'))) { fresh.hidden = false; return; }
+    if (next !== state && !(state === 'open' && next === 'viewed' && body.getAttribute('data-seen'))) location.reload();
+  }
   var wait = 1;
   function poll() {
     var request = new XMLHttpRequest();

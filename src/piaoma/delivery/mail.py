@@ -57,21 +57,22 @@ def compose_mail(
 
 
 class MailCarrier:
-    """Carries mail jobs. ``deliver`` hands a finished message over."""
+    """Carries mail jobs. ``deliver`` hands a finished message over; ``sent`` is told afterwards."""
 
     batch_max = 1
     leased = True
     attempts_max: int | None = 36  # half a day to a day with the back-off of the outbox
 
     def __init__(
-        self, database: Database, render: Render, sender: str, link: Callable[[int, str], Awaitable[str]],
-        deliver: Callable[[EmailMessage], Awaitable[None]],
+        self, database: Database, render: Render, sender: str, link: Callable[[Job], Awaitable[str]],
+        deliver: Callable[[EmailMessage], Awaitable[None]], sent: Callable[[Job], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._database = database
         self._render = render
         self._sender = sender
         self._link = link
         self._deliver = deliver
+        self._sent = sent
 
     async def carry(self, jobs: Sequence[Job]) -> None:
         """See ``Carrier.carry``."""
@@ -88,8 +89,9 @@ class MailCarrier:
                 pdf, ofd = [await self._render(job.merchant_id, job.number, kind) for kind in ("pdf", "ofd")]
             except Refused as refused:
                 raise Undeliverable(str(refused)) from None
-            link = await self._link(job.merchant_id, job.number)
+            link = await self._link(job)
             await self._deliver(compose_mail(read(original), original, pdf, ofd, job, self._sender, link))
+            await self._sent(job)
 
 
 def to_folder(folder: Path) -> Callable[[EmailMessage], Awaitable[None]]:

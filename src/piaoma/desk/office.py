@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
-from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.invoice.classification import Classification, load
 from piaoma.invoice.totals import invoice_of
@@ -38,7 +39,10 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 
 from .config import Config
 from .log import keep_log
+from .mailed import note_mailed
 from .pursue import pursue_for_ever
+from .receipts import keep_purging
+from .shelf import keep_shelves
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -79,11 +83,15 @@ class Office:
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
-        deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
+        self.hand_over = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
+        mail = MailCarrier(
+            database, self.view, config.mail_from, self.link_of, self.hand_over, partial(note_mailed, self)
+        )
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
+        self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     def seal(self, request: IssueRequest, number: str) -> Sealed:
@@ -104,16 +112,22 @@ class Office:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
-    async def link_of(self, merchant_id: int, number: str) -> str:
-        """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
+    async def link_of(self, job: Job) -> str:
+        """Where the invoice of a mail can be fetched again; empty when it was issued without a code.
+
+        The link says which mail it came in, so that the sender can be told that it was opened.
+        """
         rows = await self.database.read(
-            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", merchant_id, number
+            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", job.merchant_id, job.number
         )
         if rows and rows[0][0] is not None:
-            # Whoever has the mail may open the invoice anywhere, without a cookie.
-            pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-            return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+            return f"{self.own_link(job.merchant_id, rows[0][0])}&m={job.job_id.rpartition(':')[2]}"
         return ""
+
+    def own_link(self, merchant_id: int, code_id: int) -> str:
+        """The result page of a code, for whoever has the link: it opens anywhere, without a cookie."""
+        pickup = pickup_code(self.cookie_key, merchant_id, code_id)
+        return f"{self.config.base_url}/s/{self.token(merchant_id, code_id)}/result?c={pickup}"
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""
@@ -158,13 +172,15 @@ async def open_office(
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(keep_log(office)),
+                    asyncio.create_task(keep_shelves(office)),
+                    asyncio.create_task(keep_purging(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop(tasks)
+                    await _stop([*tasks, *office.errands])
         finally:
             await office.cabinet.close()
             await ledger.close()

@@ -39,6 +39,8 @@ _REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 
 _EMPTY_LOG = (
     "DELETE FROM log_leaves", "DELETE FROM log_tiles", "DELETE FROM log_checkpoints", "DELETE FROM log_pending",
 )  # fmt: skip
+# One that was revoked or used up since would live again.
+_LINKS = ("shares", "list_links")
 _EPOCH = """
 INSERT INTO epochs (epoch, begun_at_ms, backup_at_ms, numbers_burnt, codes_revoked) VALUES ($1, $2, $3, $4, $5)
 """
@@ -52,6 +54,8 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute(_CLOSE_BLOCKS)
         revoked = await transaction.execute(_REVOKE, now_ms)
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
+        for table in _LINKS:
+            await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
         for statement in _EMPTY_LOG:
             await transaction.execute(statement)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)

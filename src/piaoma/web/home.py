@@ -21,7 +21,8 @@ from .page import compressed, office_of, render, static_files
 from .throttle import Throttle
 
 YEAR_SECONDS = 365 * 86400
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
+          "png": "image/png"}  # fmt: skip
 _verifications = Throttle(burst=20, per_minute=30)
 
 

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
-from piaoma.codes.token import canonical
+from piaoma.codes.token import canonical, unseal
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, records
+from piaoma.desk import deliver, receipts, records, shelf
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
 from piaoma.desk.scan import Scan, confirm, scan, title_faults, unlock, viewed
@@ -32,56 +32,30 @@ from piaoma.store import IssueState
 from . import cookies, forms
 from .errors import explained, status_of
 from .files import file_response
+from .hand_on import hand_on_view
 from .live import stream_state
+from .looking import carried, carried_parts, look, note_opened, pickups
 from .page import office_of, render
 from .throttle import Throttle
+from .titles import typed_title
 
 OPEN_STATES = (CodeState.OPEN, CodeState.VIEWED)
 WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
 REFRESH_SECONDS = (1, 2, 4, 8, 15)
 
 _confirms = Throttle(burst=20, per_minute=30)  # for one code from one address
-_pickups = Throttle(burst=5, per_minute=5)
-_strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
 _mails = Throttle(burst=5, per_minute=2)
-
-
-async def _scan(request: Request) -> tuple[Scan, str]:
-    """What this browser may see of the code, and its holder's secret (new when it had none)."""
-    holder = cookies.holder_of(request) or cookies.new_holder()
-    token = request.path_params["token"]
-    try:
-        token = canonical(token)
-        granted = cookies.granted(request, token) or _pickup_in_address(request, token)
-        return await scan(office_of(request), token, holder, granted=granted), holder
-    except Refused:
-        _strangers.spend(request)
-        raise
-
-
-def _pickup_in_address(request: Request, token: str) -> bool:
-    """An address may carry the pick-up code (``?c=``): in a mail, and in a browser that keeps no cookies."""
-    pickup = request.query_params.get("c", "")
-    if not pickup:
-        return False
-    try:
-        unlock(office_of(request), token, pickup)
-    except Refused:
-        _pickups.spend(request, token)
-        return False
-    return True
-
-
-def _carried(request: Request) -> str:
-    """What every further address of this code must carry for a browser that came by the pick-up code alone."""
-    pickup = request.query_params.get("c", "")
-    return f"?{urlencode({'c': pickup})}" if pickup else ""
 
 
 async def show(request: Request) -> Response:
     """The code's page, whatever its state."""
-    found, holder = await _scan(request)
+    found, holder = await look(request)
     response = await _page(request, found, holder)
+    if found.mine and found.invoice is not None:
+        await note_opened(request, found)
+        if cookies.holder_of(request):
+            issued = found.invoice
+            shelf.note(office_of(request), holder, issued.merchant_id, issued.number, issued.issued_at)
     if not cookies.holder_of(request):
         cookies.keep_holder(request, response, holder)
     return response
@@ -151,8 +125,8 @@ def _waiting_page(request: Request, found: Scan) -> Response:
     turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
     waited = int((office_of(request).now() - found.code.state_since).total_seconds())
-    onward = urlencode({"n": turn_number + 1, **({"c": request.query_params["c"]} if _carried(request) else {})})
-    view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": _carried(request)}
+    onward = urlencode({"n": turn_number + 1, **carried_parts(request)})
+    view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": carried(request)}
     return render(request, "scan/waiting.html", refresh=refresh, onward=f"?{onward}", **view)
 
 
@@ -163,7 +137,6 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
     issued = found.invoice
     original = await records.original(office, issued.merchant_id, issued.number)
     stated = read(original)
-    sent = await deliver.deliveries(office, issued.merchant_id, issued.number)
     view = {
         "scan": found,
         "token": found.code.token,
@@ -171,19 +144,20 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
         "keeps_books": not stated.buyer.natural_person,
         "xml_kb": max(1, len(original) // 1024),
         "pickup": pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id),
-        "mails": [each for each in sent if each.kind == "mail"],
+        "mails": await receipts.mails_of(office, issued.merchant_id, issued.number),
+        "hand": await hand_on_view(request, found),
         "email": typed,
         "suggestion": likely_address(typed),
         "errors": explained(request, errors),
         "other_title": "kept" in request.query_params,
-        "carried": _carried(request),
+        "carried": carried(request),
     }
     return render(request, "scan/result.html", status_of(errors) if errors else 200, **view)
 
 
 async def keep_title(request: Request) -> Response:
     """Take a title from the form, a pasted block or the button 个人; then show the confirm button."""
-    found, holder = await _scan(request)
+    found, holder = await look(request)
     form = await forms.read_form(request)
     token = found.code.token
     wallet = cookies.wallet_of(request)
@@ -200,7 +174,7 @@ async def keep_title(request: Request) -> Response:
         # What was understood is shown to be checked before it is used.
         return await _page(request, found, holder, (), title)
     else:
-        title = _typed_title(form)
+        title = typed_title(form)
     faults = tuple(title_faults(found, title))
     if faults:
         return await _page(request, found, holder, faults, title)
@@ -215,20 +189,9 @@ async def keep_title(request: Request) -> Response:
     return response
 
 
-def _typed_title(form: dict[str, str]) -> Buyer:
-    number = taxpayer_id.normalise(form.get("taxpayer_id", ""))
-    # Letters that only look like digits are mended; the page says so, and shows the result before it is used.
-    number = taxpayer_id.repair(number) or number
-    name, address, phone, bank, account = (
-        form.get(field, "").strip() for field in ("name", "address", "phone", "bank", "account")
-    )
-    # An id card's number is a person's, whatever is in the other fields.
-    return Buyer(name, number, address, phone, bank, account, natural_person=taxpayer_id.is_id_card(number))
-
-
 async def photo(request: Request) -> Response:
     """Read a title QR from a photo."""
-    found, holder = await _scan(request)
+    found, holder = await look(request)
     _confirms.spend(request, "photo")
     try:
         title = await asyncio.to_thread(read_title, await forms.read_photo(request))
@@ -268,6 +231,8 @@ async def do_confirm(request: Request) -> Response:
     response = RedirectResponse(f"/s/{token}/result" + (f"?{urlencode(onward)}" if onward else ""), 303)
     if not kept:
         cookies.keep_holder(request, response, holder)
+    if outcome.number and not outcome.repeated:
+        shelf.note(office, holder, unseal(office.token_keys, token)[0], outcome.number, office.now())
     if not agreed.in_front or email:
         wallet = cookies.wallet_of(request)
         used = cookies.used(wallet, agreed.buyer, email)
@@ -279,22 +244,23 @@ async def do_confirm(request: Request) -> Response:
 async def do_unlock(request: Request) -> Response:
     """取票码: open the invoice of a used code in this browser."""
     form = await forms.read_form(request)
-    found, holder = await _scan(request)
+    found, holder = await look(request)
     token = found.code.token
-    _pickups.spend(request, token)
+    pickups.spend(request, token)
     try:
         unlock(office_of(request), token, form.get("pickup", ""))
     except Refused as refused:
         return await _page(request, found, holder, refused.refusals)
     response = RedirectResponse(f"/s/{token}/result", 303)
     cookies.keep_grant(request, response, token)
+    cookies.keep_holder(request, response, holder)
     return response
 
 
 async def do_send(request: Request) -> Response:
     """Send the invoice to an address; a mistyped domain is asked about first."""
     form = await forms.read_form(request)
-    found, holder = await _scan(request)
+    found, holder = await look(request)
     token = found.code.token
     if found.invoice is None:
         return await _page(request, found, holder)
@@ -307,25 +273,26 @@ async def do_send(request: Request) -> Response:
         await deliver.send(office_of(request), found.invoice.merchant_id, found.invoice.number, email)
     except Refused as refused:
         return await _result_page(request, found, refused.refusals)
-    response = RedirectResponse(f"/s/{token}/result{_carried(request)}#mail", 303)
+    response = RedirectResponse(f"/s/{token}/result{carried(request)}#mail", 303)
     wallet = cookies.wallet_of(request)
     if wallet.titles:
-        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
+        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email, wallet.pinned))
     return response
 
 
 async def download(request: Request) -> Response:
     """The original or a view of it, to its holder."""
-    found, _ = await _scan(request)
+    found, _ = await look(request)
     kind = request.path_params["kind"]
     if found.invoice is None:
         raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    await note_opened(request, found, downloaded=True)
     return await file_response(request, found.invoice.merchant_id, found.invoice.number, kind)
 
 
 async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
-    found, _ = await _scan(request)
+    found, _ = await look(request)
     wallet = cookies.wallet_of(request)
     buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
     draft = draft_of(found.code.offer, found.merchant, buyer)
@@ -335,7 +302,7 @@ async def show_preview(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The state, for scripts."""
-    found, _ = await _scan(request)
+    found, _ = await look(request)
     return JSONResponse(
         {"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None}
     )
@@ -349,7 +316,7 @@ async def seen(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
-    seen, holder = await _scan(request)
+    seen, holder = await look(request)
 
     async def read_state() -> tuple[str, bool]:
         found = await scan(office_of(request), seen.code.token, holder, granted=seen.mine)

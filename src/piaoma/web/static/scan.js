@@ -38,7 +38,7 @@
   });
   // What was typed and not sent yet outlives a reload and a crash of the network, in this tab only.
   try {
-    if (!document.querySelector('.desk')) keepTyped(window.sessionStorage, 'typed ' + location.pathname.split('/').slice(0, 3).join('/'));
+    if (base && body.getAttribute('data-seen')) keepTyped(window.sessionStorage, 'typed ' + base);
   } catch (error) { /* storage is switched off */ }
   function keepTyped(store, key) {
     var fields = document.querySelectorAll('form[method=post] input:not([type]), form[method=post] input[type=email], textarea');

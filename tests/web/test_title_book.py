@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from piaoma.invoice.parties import Buyer
 from piaoma.web import cookies
@@ -121,5 +122,20 @@ def test_an_old_cookie_is_still_read(tmp_path: Path) -> None:
         signed = pack(shop.office.cookie_key, cookies.TITLES, [[Buyer("旧公司", "91110108690017781B")], ""])
         client.cookies.set(cookies.TITLES, signed)
         assert names(await client.get("/titles")) == ["旧公司"]
+
+    browse(tmp_path, story)
+
+
+def test_the_cookie_has_its_marks(tmp_path: Path) -> None:
+    """Not for scripts, not for other sites, and only by HTTPS where there is HTTPS."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        for secure in (False, True):
+            config = shop.office.config
+            address = "https://shop.test" if secure else "http://shop.test"
+            shop.office.config = msgspec.structs.replace(config, base_url=address)
+            answer = await client.post("/titles", data=FIRST)
+            marks = answer.headers["set-cookie"].lower()
+            assert "httponly" in marks and "samesite=lax" in marks and ("secure" in marks) is secure
 
     browse(tmp_path, story)

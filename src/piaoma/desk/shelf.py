@@ -129,11 +129,10 @@ async def remove(office: Office, secret: str, found: Invoice) -> None:
 
 async def forget(office: Office, secret: str) -> None:
     """Take everything off a browser's shelf."""
-    await flush(office)
-    rows = [_place(secret, each.invoice) for each in await everything(office, secret)]
-    if rows:
-        async with office.database.write() as transaction:
-            await transaction.execute_many(_TAKE, sorted(rows))
+    shelves = {_place(secret, each.invoice)[0] for each in await everything(office, secret)}
+    async with office.database.write() as transaction:
+        for shelf in sorted(shelves):
+            await transaction.execute("DELETE FROM shelves WHERE shelf = $1", shelf)
 
 
 async def everything(office: Office, secret: str) -> list[Held]:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test bench fuzz lint fix pictures clean
+.PHONY: demo serve test bench fuzz lint fix pictures goldens clean
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,13 +22,19 @@ serve: .venv/run
 
 test: .venv/dev
 	sh tests/need-chromium.sh
+	sh tests/need-java.sh
 	$(BIN)/pytest -n 2 --dist loadgroup tests
 
-bench: .venv/dev
+# The usual ways to the same papers, to be compared with; 350 MB, and nothing else needs them.
+.venv/bench: .venv/dev requirements-bench.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.lock
+	touch .venv/bench
+
+bench: .venv/bench
 	$(BIN)/piaoma bench issue
 	$(BIN)/piaoma bench pdf
 	$(BIN)/piaoma bench pages
-	$(BIN)/piaoma bench documents
+	$(BIN)/piaoma bench documents --seconds 30
 	$(BIN)/piaoma bench search
 	$(BIN)/piaoma bench log
 
@@ -49,6 +55,10 @@ fix: .venv/dev
 pictures: .venv/dev
 	sh tests/need-chromium.sh
 	$(BIN)/python -m tests.journeys.pictures docs/pictures
+
+# The pictures of tests/documents/golden, after the drawing changed; look at each.
+goldens: .venv/dev
+	$(BIN)/python -m tests.documents.goldens
 
 clean:
 	rm -rf .venv build dist demo-out

@@ -18,7 +18,8 @@ from pathlib import Path
 import typst
 from fontTools.ttLib import TTCollection, TTFont
 
-from piaoma.documents.render import BUILT_IN_FONT, font_files
+from piaoma.documents.faces import font_files
+from piaoma.documents.render import BUILT_IN_FONT
 
 TARGET = Path(__file__).parents[1] / "src" / "piaoma" / "invoice" / "data" / "printable.txt"
 HEAD = """\

@@ -26,7 +26,7 @@ Lie = Callable[[RemoteRequest, RemoteAnswer, SandboxAuthority], RemoteAnswer]
 
 def _signed(request: RemoteRequest, number: str, at: datetime, authority: SandboxAuthority) -> bytes:
     invoice = invoice_of(request.draft, request.lines, request.totals, number, at, authority.bureau)
-    return sign_original(invoice, authority._signer)
+    return sign_original(invoice, authority._signer())
 
 
 def other_buyer(request: RemoteRequest, answer: RemoteAnswer, authority: SandboxAuthority) -> RemoteAnswer:

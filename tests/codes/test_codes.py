@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from piaoma.codes import printed, proof, symbol, title_qr, token
+from piaoma.codes import printed, printed_symbol, proof, symbol, title_qr, token
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refused
 from tests.invoice.test_original import example
@@ -119,6 +119,29 @@ def photo(text: str, **changes: object) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=60)
     return out.getvalue()
+
+
+@given(st.text(st.sampled_from("0123456789,.-ABCDEF武"), min_size=1, max_size=90))
+def test_the_symbol_of_an_invoice_is_read_by_another_decoder(text: str) -> None:
+    """Our own encoder, and the general one for what it does not take: version, level and text, by a real decoder."""
+    (found,) = zxingcpp.read_barcodes(printed_symbol.symbol_of(text).image(3))
+    assert found.text == text and found.ec_level == "M"
+
+
+@pytest.mark.parametrize("text", ["x" * 62, "0" * 62, "01,32,," + "26990000000000000001" * 2 + ",123456789.12," + "A"])
+def test_the_symbol_of_an_invoice_is_that_of_the_general_encoder(text: str) -> None:
+    """Module by module, where the text fills the symbol; elsewhere that one writes a zero too many before padding."""
+    filled = text.ljust(62, "7")
+    general = segno.make_qr(filled, mode="byte", error="m", boost_error=False, mask=printed_symbol.MASK)
+    assert printed_symbol.symbol_of(filled).modules == symbol.Symbol(filled, general).modules
+
+
+def test_invoices_have_symbols_of_version_4() -> None:
+    """As real ones do, from the shortest amount to the longest."""
+    for amount in ("0.01", "-9999999999999.99"):
+        text = printed.invoice_text(example()).replace("58.00", amount)
+        drawn = printed_symbol.symbol_of(text)
+        assert (drawn.version, drawn.level, drawn.size) == (4, "M", 33)
 
 
 def test_a_photographed_title_fills_the_fields() -> None:

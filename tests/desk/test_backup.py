@@ -15,7 +15,7 @@ from piaoma.desk.backup import MANIFEST, check_backup, restore, take_backup
 from piaoma.desk.config import Config
 from piaoma.desk.log import bundle_of, sequence_once
 from piaoma.desk.office import RESTORING, open_office
-from piaoma.documents.check import examine
+from piaoma.documents.check import Trusted, check
 from piaoma.invoice.refusal import Refused
 from piaoma.store import IssueState, Renewal, StoreLocked
 from piaoma.trust import Verdict
@@ -99,10 +99,9 @@ def test_nothing_used_since_the_backup_is_used_again(config: Config, elsewhere: 
         key = shop.office.log_key.public
         assert key.name.endswith("/log-2")
         assert len(shop.office.log_keys) == 2
-        checked, _ = examine(bundle, shop.office.roots, shop.office.log_keys)
-        assert checked.verdict is Verdict.VALID, "proofs of the ended log hold"
-        checked, _ = examine(bundle, shop.office.roots, {key.name: key})
-        assert checked.verdict is Verdict.UNKNOWN
+        known = tuple(each.line() for each in shop.office.log_keys.values())
+        assert check(bundle, Trusted(shop.office.roots, known)).verdict is Verdict.VALID, "proofs of the ended log hold"
+        assert check(bundle, Trusted(shop.office.roots, (key.line(),))).verdict is Verdict.UNKNOWN
         assert await shop.office.database.read("SELECT 1 FROM sessions") == []
 
     in_shop(elsewhere, go_on)

@@ -203,7 +203,7 @@ def commands_of(text: str) -> Iterator[tuple[list[str], list[str]]]:
             parts = [found[1], *found[2].split()]
             words = []
             for part in parts:
-                if not re.fullmatch(r"[a-z]+", part):
+                if not re.fullmatch(r"[a-z]+(?:-[a-z]+)*", part):
                     break
                 words.append(part)
             yield words, [part for part in parts if part.startswith("--")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import msgspec
 import pytest
 import typst
 import zxingcpp
+from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,9 +29,10 @@ from piaoma.codes.printed import parse
 from piaoma.documents import layout
 from piaoma.documents import render as renderer
 from piaoma.documents.embedded import embedded_original
+from piaoma.documents.faces import font_files
 from piaoma.documents.layout import ROWS_LAST_KEPT
-from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, render
-from piaoma.documents.ticket import SIZES, set_in, ticket_of, width_em, wrapped
+from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI, render
+from piaoma.documents.ticket import SIZES, TITLES, set_in, ticket_of, width_em, wrapped
 from piaoma.invoice import original, printable, totals
 from piaoma.invoice.classification import load
 from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, ZeroKind
@@ -166,7 +170,7 @@ def test_it_is_pdf_a_3_with_the_original_inside() -> None:
     """The metadata says so, the original comes out byte for byte, by our reader and by another."""
     data = file_of(example())
     pdf = render(data, "pdf")
-    assert re.search(rb"pdfaid:part>3<", pdf) and re.search(rb"pdfaid:conformance>B<", pdf)
+    assert re.search(rb"pdfaid:part>3<", pdf) and re.search(rb"pdfaid:conformance>A<", pdf)
     assert embedded_original(pdf) == data
     attached = PdfReader(io.BytesIO(pdf)).attachments
     assert attached["26990000000000000001.xml"] == [data]
@@ -348,7 +352,7 @@ def test_the_colon_after_a_label_keeps_its_width() -> None:
 
 def test_a_picture_has_every_page_up_to_a_limit() -> None:
     """One page is as it is; three stand below each other; of a hundred the first nine and the last, with the totals."""
-    wide, high = round(210 / 25.4 * 200), round(140 / 25.4 * 200)
+    wide, high = round(210 / 25.4 * PNG_PPI), round(140 / 25.4 * PNG_PPI)
     sizes = {}
     for count in (1, 40, 2000):
         picture = Image.open(io.BytesIO(render(file_of(with_lines(count)), "png")))
@@ -362,7 +366,7 @@ def test_a_picture_has_every_page_up_to_a_limit() -> None:
 
 
 def test_the_printed_code_is_read_from_the_picture() -> None:
-    """At 200 dpi, by a real decoder; also after a grey print."""
+    """As small as it is, by a real decoder; also after a grey print."""
     picture = Image.open(io.BytesIO(render(file_of(example()), "png")))
     for version in (picture, picture.convert("L").point(lambda value: 60 + value * 150 // 255)):
         found = parse(zxingcpp.read_barcodes(version)[0].text)
@@ -393,16 +397,16 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
     """All 45,000, with the fonts as the form names them, set by the typesetter itself: it fails for a missing glyph."""
     template = Path(renderer.__file__).with_name("invoice.typ").read_text()
     fonts = "".join(re.findall(r"^#let (?:european|serif) = .*\n", template, re.MULTILINE))
-    style = re.search(r"^#set text\(.*?\)\n", template, re.MULTILINE | re.DOTALL)
+    style = re.search(r"^  set text\(.*?\)\n", template, re.MULTILINE | re.DOTALL)
     assert style is not None
     letters = printable.letters()
     assert len(letters) > 45_000
     program = (
-        fonts + style.group() + "#let letters = sys.inputs.letters.codepoints()\n"
+        fonts + "#" + style.group().lstrip() + "#let letters = sys.inputs.letters.codepoints()\n"
         "#context [#metadata(letters.map(c => measure(text(size: 1000pt, c)).width / 1pt)) <widths>]\n"
         "#text(size: 3pt, letters.join([ ]))"
     )
-    folders = sorted({str(Path(file).parent) for file, _ in renderer.font_files()})
+    folders = sorted({str(Path(file).parent) for file, _ in font_files()})
     inputs = {"letters": "".join(letters)}
     file = tmp_path / "letters.typ"
     file.write_text(program)
@@ -411,6 +415,31 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
     wider = {a for a, width in zip(letters, widths, strict=True) if width > printable.advances().get(a, 1000) + 0.5}
     assert not wider
     assert compiler.compile(format="pdf", pdf_standards=["a-3b"])
+
+
+def test_the_font_of_the_form_has_all_of_its_words() -> None:
+    """Every Chinese character that the template or a title holds; nothing of an invoice is drawn in it."""
+    template = re.sub(r"//.*", "", Path(renderer.__file__).with_name("invoice.typ").read_text())
+    words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set(
+        "，原件"
+    )  # not drawn: descriptions
+    font = TTFont(Path(renderer.__file__).parent / "fonts" / "form.ttf")
+    assert words <= {chr(code) for code in font.getBestCmap()}
+    assert font["name"].getDebugName(1) == "Piaoma Form" and "LXGW" not in font["name"].getDebugName(6)
+    assert all("PiaomaForm" not in font for font in _fonts_of(BUYER.name)) and _fonts_of("名称：") == {"PiaomaForm"}
+
+
+def _fonts_of(text: str) -> set[str]:
+    """The fonts in which a text stands on a page."""
+    found: set[str] = set()
+
+    def visit(piece: str, at: object, _: object, font: Any, size: float) -> None:
+        if piece.strip() == text:
+            found.add(str(font["/BaseFont"]).partition("+")[2].partition("-Identity")[0])
+
+    PdfReader(io.BytesIO(render(file_of(issued()), "pdf"))).pages[0].extract_text(visitor_text=visit)
+    assert found
+    return found
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
@@ -423,9 +452,8 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         cabinet = Cabinet(tmp_path)
         first = await cabinet.view(file_of(example()), "pdf")
         other = file_of(with_lines(2))
-        assert cabinet._pool is not None
-        for process in cabinet._pool._processes.values():
-            process.kill()
+        for process in cabinet.workers.processes():
+            os.kill(process, signal.SIGKILL)
         assert (await cabinet.view(other, "pdf")).startswith(b"%PDF")
         for file in tmp_path.iterdir():
             file.unlink()
@@ -442,7 +470,7 @@ from piaoma.documents.cabinet import Cabinet
 async def story():
     cabinet = Cabinet(Path(sys.argv[2]))
     await cabinet.view(Path(sys.argv[1]).read_bytes(), "pdf")
-    print(*cabinet._pool._processes, flush=True)
+    print(*cabinet.workers.processes(), flush=True)
     await asyncio.sleep(60)
 if __name__ == "__main__":
     asyncio.run(story())

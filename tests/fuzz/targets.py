@@ -16,7 +16,7 @@ from PIL import Image
 from piaoma.codes import printed, title_qr, token
 from piaoma.documents import embedded, ofd
 from piaoma.documents.bundle import Bundle, pack, proof_of_bundle, unpack
-from piaoma.documents.check import examine
+from piaoma.documents.check import Trusted, check
 from piaoma.documents.formats import FORMATS, json_view, xbrl
 from piaoma.documents.render import render
 from piaoma.invoice import classification_import, money, original_reader, title_text, words
@@ -102,9 +102,9 @@ def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
     return lambda data: parse(data.decode(errors="replace"))
 
 
-def _examine(data: bytes) -> object:
+def _check(data: bytes) -> object:
     key = _log()[0].public
-    return examine(data, (ring()[0].root,), {key.name: key})
+    return check(data, Trusted((ring()[0].root,), (key.line(),)))
 
 
 def _kept(ending: str) -> Sequence[bytes]:
@@ -125,7 +125,7 @@ TARGETS: dict[str, Target] = {
     "seal": Target(lambda: [_sealed()[1]], _seal),
     "pdf": Target(lambda: [_pdf()], embedded.embedded_original),
     "bundle": Target(lambda: [_bundle()], unpack, (Refused,)),
-    "examine": Target(lambda: [_original(), _sealed()[2], _pdf(), _bundle()], _examine),
+    "check": Target(lambda: [_original(), _sealed()[2], _pdf(), _bundle()], _check),
     "checkpoint": Target(lambda: [_log()[1].encode()], _text(lambda note: _log()[0].public.opened(note)), (NoteFault,)),
     "log-key": Target(lambda: [_log()[0].public.line().encode()], _text(LogPublicKey.of), (ValueError,)),
     "json": Target(lambda: _kept("json"), json_view.read, (Refused,)),

@@ -117,6 +117,13 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     for path, name in (("/verify", "verify"), ("/help", "help"), ("/help/QUOTA-EXCEEDED", "help-cause")):
         phone.goto(base + path)
         phone.screenshot(path=folder / f"{name}.png")
+    pdf = phone.request.get(url.replace("/S/", "/s/") + "/file/pdf").body()
+    phone.goto(f"{base}/verify")
+    phone.set_input_files(
+        "#files", {"name": "26990000000000000001-电子发票.pdf", "mimeType": "application/pdf", "buffer": pdf}
+    )
+    phone.click("form:has(#files) button")
+    shot(phone, "verify-result")
     take_outages(served, folder, browser, desk)
     desk.set_viewport_size(PHONE)
     for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):

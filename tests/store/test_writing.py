@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -157,10 +158,10 @@ def test_a_refused_request_spoils_no_other(config: Config, monkeypatch: pytest.M
     async def story(shop: Shop) -> None:
         real = shop.office.writer._seal
 
-        def faulty(request: IssueRequest, number: str) -> writer.Sealed:
-            if request.issue_key == "k7":
+        def faulty(taken: Sequence[tuple[IssueRequest, str]]) -> list[writer.Sealed]:
+            if any(request.issue_key == "k7" for request, _ in taken):
                 raise RuntimeError("a bug")
-            return real(request, number)
+            return real(taken)
 
         monkeypatch.setattr(shop.office.writer, "_seal", faulty)
         draft = draft_of((await shop.code()).offer, shop.merchant, COMPANY)

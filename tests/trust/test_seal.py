@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from asn1crypto import core
 
 from piaoma.trust import (
-    FileSealSigner,
     PrivateKey,
+    SignerFault,
     Verdict,
     make_seal,
     open_or_create,
@@ -24,6 +24,16 @@ from piaoma.trust.certificates import common_name
 from tests.invoice.test_original import AT
 
 LISTED, PATH = b"<list/>", "/Doc_0/Signs/Sign_0/Signature.xml"
+
+
+class Careless:
+    """A sealer that asks nothing before it signs, as a forger would."""
+
+    def __init__(self, key: PrivateKey, certificate: bytes, seal: bytes) -> None:
+        self.sign, self.certificate, self.seal = key.sign, certificate, seal
+
+    def fault_at(self, moment: datetime) -> None:
+        return None
 
 
 def test_a_seal_is_valid_for_what_was_sealed_only(tmp_path: Path) -> None:
@@ -56,19 +66,21 @@ def test_every_flipped_byte_of_a_signed_value_is_noticed(tmp_path: Path) -> None
 def test_only_a_signer_in_the_list_may_use_a_seal(tmp_path: Path) -> None:
     """The issuer's own certificate is good, but the seal was not made for it."""
     keyring = open_or_create(tmp_path / "keys", AT)
-    key = PrivateKey.from_pem((tmp_path / "keys" / "seal-maker.key").read_bytes())
     seal = make_seal(keyring.signer, keyring.seal_maker, keyring.seal_maker_key, AT)
-    value = sign_value(LISTED, PATH, FileSealSigner(key, keyring.seal_maker, seal), AT)
+    value = sign_value(LISTED, PATH, Careless(keyring.seal_maker_key, keyring.seal_maker, seal), AT)
     verdict = verify_value(value, LISTED, PATH, (keyring.root,), (keyring.issuer,))
     assert verdict.verdict is Verdict.INVALID and verdict.reasons[0].cause == "SEAL-CERTIFICATE"
 
 
 @pytest.mark.parametrize("years", [-1, 6])
 def test_a_seal_counts_while_it_is_valid(tmp_path: Path, years: int) -> None:
-    """Before it was made and after the signer's certificate ended."""
+    """Before it was made and after the signer's certificate ended: not set, and not believed when it was."""
     keyring = open_or_create(tmp_path / "keys", AT)
     at = AT + timedelta(days=365 * years)
-    value = sign_value(LISTED, PATH, open_seal(tmp_path / "keys", keyring, AT), at)
+    seal = open_seal(tmp_path / "keys", keyring, AT)
+    with pytest.raises(SignerFault, match="ISSUE-SIGNER-NOT-VALID"):
+        sign_value(LISTED, PATH, seal, at)
+    value = sign_value(LISTED, PATH, Careless(keyring.signer_key, keyring.signer, seal.seal), at)
     verdict = verify_value(value, LISTED, PATH, (keyring.root,), (keyring.issuer,))
     assert verdict.verdict is Verdict.INVALID and verdict.reasons[0].cause == "SEAL-CERTIFICATE"
 
@@ -122,5 +134,5 @@ def test_a_list_of_digests_is_accepted(tmp_path: Path) -> None:
             "signature": ses.bits(keyring.seal_maker_key.sign(info.dump())),
         }
     ).dump()
-    value = sign_value(LISTED, PATH, FileSealSigner(keyring.signer_key, keyring.signer, seal), AT)
+    value = sign_value(LISTED, PATH, Careless(keyring.signer_key, keyring.signer, seal), AT)
     assert verify_value(value, LISTED, PATH, (keyring.root,), (keyring.issuer,)).verdict is Verdict.VALID

@@ -15,6 +15,7 @@ from piaoma.trust import (
     FileSigner,
     PrivateKey,
     PublicKey,
+    SignerFault,
     Verdict,
     open_or_create,
     sign_original,
@@ -111,8 +112,8 @@ def test_a_signer_that_ends_is_followed_by_another_in_time(tmp_path: Path) -> No
     second = open_or_create(tmp_path / "keys", later)
     assert second.signer != first.signer and second.root == first.root
     assert open_or_create(tmp_path / "keys", later).signer == second.signer
-    assert not FileSigner(first).valid_at(AT + timedelta(days=365 * 6))
-    assert FileSigner(second).valid_at(AT + timedelta(days=365 * 6))
+    assert FileSigner(first).fault_at(AT + timedelta(days=365 * 6)) == "ISSUE-SIGNER-NOT-VALID"
+    assert FileSigner(second).fault_at(AT + timedelta(days=365 * 6)) is None
     new = sign_original(msgspec.structs.replace(example(), signed_at=later), FileSigner(second))
     for data in (old, new):
         assert verify_original(data, (second.root,)).verdict is Verdict.VALID
@@ -128,10 +129,11 @@ def test_a_renewal_that_died_halfway_is_made_again(tmp_path: Path) -> None:
 
 
 def test_nothing_is_signed_that_would_not_verify(tmp_path: Path) -> None:
-    """Outside the certificate's validity signing stops loudly; whoever issues has asked before."""
+    """Before and after the certificate's validity nothing is signed, whoever asked or did not ask before."""
     signer = FileSigner(open_or_create(tmp_path / "keys", AT))
-    with pytest.raises(AssertionError):
-        sign_original(msgspec.structs.replace(example(), signed_at=AT + timedelta(days=365 * 6)), signer)
+    for moment in (AT - timedelta(days=3), AT + timedelta(days=365 * 6)):
+        with pytest.raises(SignerFault, match="ISSUE-SIGNER-NOT-VALID"):
+            sign_original(msgspec.structs.replace(example(), signed_at=moment), signer)
 
 
 def test_a_clock_that_ran_ahead_once_leaves_a_signer_that_is_valid_now(tmp_path: Path) -> None:
@@ -159,5 +161,5 @@ def test_several_that_start_at_once_share_one_keyring(tmp_path: Path) -> None:
         started = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(4)]
         signers = {process.communicate(timeout=60)[0] for process in started}
         assert all(process.returncode == 0 for process in started) and len(signers) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "keys.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", "keys.lock", "keys.secret"]
     assert len(list((tmp_path / "keys").glob("signer*.pem"))) == 2

@@ -346,8 +346,8 @@ def test_a_long_list_has_pages_and_a_bound(config: Config) -> None:
         assert my.ZIP_MAX >= shelf.LIST_MAX
         # Every page of a customer, with what it loads, stays below 30 kB on the wire and three requests.
         token = (await shop.code()).token
-        page = await issue_by_pages(client, token)
-        loaded = re.findall(r'(?:stylesheet" href|<script src)="([^"]+)"', page.text)
+        result = await issue_by_pages(client, token)
+        loaded = re.findall(r'(?:stylesheet" href|<script src)="([^"]+)"', result.text)
         assert len(loaded) == 2
         for path in ("/my", "/titles", "/privacy", f"/s/{token}/result", f"/s/{token}/ask", f"/s/{token}/picture"):
             total = 0

@@ -13,6 +13,7 @@ import httpx
 from starlette.routing import Route
 
 from piaoma.desk.config import Config
+from piaoma.documents import html_view
 from piaoma.documents.formats import FORMATS, file_name
 from piaoma.invoice.refusal import causes
 from piaoma.web.app import ROUTES
@@ -58,6 +59,25 @@ def test_every_form_of_an_invoice_can_be_saved(config: Config) -> None:
                 assert quote(file_name(number, kind)) in file.headers["content-disposition"]
         wrong = await client.get(f"/s/{code.token}/file/docx")
         assert wrong.status_code == 422 and "DOCUMENT-KIND" in wrong.text
+
+    browse(config, story)
+
+
+def test_an_invoice_is_shown_as_a_page_under_a_policy_of_its_own(config: Config) -> None:
+    """In the browser and not saved; its one style is allowed by hash, scripts and forms by nothing. Other pages keep
+    theirs."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        code = await shop.code()
+        await issue_by_pages(client, code.token)
+        shown = await client.get(f"/s/{code.token}/file/html")
+        assert shown.headers["content-type"] == "text/html; charset=utf-8"
+        assert shown.headers["content-disposition"].startswith("inline")
+        assert shown.headers.get_list("content-security-policy") == [html_view.policy()]
+        assert html_view.policy().endswith("sandbox") and "script" not in html_view.policy()
+        assert shown.headers["x-content-type-options"] == "nosniff"
+        page = await client.get(f"/S/{code.token}")
+        assert "script-src 'self'" in page.headers["content-security-policy"]
 
     browse(config, story)
 

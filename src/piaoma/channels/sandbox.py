@@ -18,7 +18,7 @@ from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.original import SANDBOX_BUREAU
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.invoice.totals import invoice_of
-from piaoma.trust import Signer, sign_original
+from piaoma.trust import Signer, SignerFault, sign_original
 
 from .contract import (
     Block,
@@ -89,13 +89,13 @@ INSERT INTO authority_switches (name, value) VALUES ($1, $2) ON CONFLICT (name) 
 
 
 class SandboxAuthority:
-    """The sandbox channel. ``now`` is the clock, aware, Asia/Shanghai."""
+    """The sandbox channel. ``signer`` says who signs at present, ``now`` is the clock, aware, Asia/Shanghai."""
 
     name = "sandbox"
     sandbox = True
     bureau = SANDBOX_BUREAU
 
-    def __init__(self, ledger: Ledger, signer: Signer, now: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._signer = signer
         self._now = now
@@ -208,7 +208,11 @@ class SandboxAuthority:
             invoice = invoice_of(
                 request.draft, request.lines, request.totals, number, request.requested_at, self.bureau
             )
-            original = sign_original(invoice, self._signer)
+            try:
+                # In a thread: an outside signer may take its time.
+                original = await asyncio.to_thread(sign_original, invoice, self._signer())
+            except SignerFault as fault:
+                raise Unavailable(str(fault)) from None
             ready_at_ms = int(self._now().timestamp() * 1000) + late_ms
             await transaction.execute(
                 _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms

@@ -18,7 +18,12 @@ def backup(target: Path, config_file: Path | None) -> int:
         manifest = asyncio.run(take_backup(config, target))
     total = sum(part.bytes for part in manifest.parts.values())
     print(f"{target}  {len(manifest.parts)} files, {total:,} bytes, state of {manifest.at:%Y-%m-%d %H:%M:%S}")
-    print("keys are inside: whoever has this folder and the key secret can issue. Keep it enciphered, elsewhere.")
+    # The secret that was made beside the keys comes along, or the backup alone could not be put to use.
+    secret = "keys/sandbox.secret" in manifest.parts
+    print(
+        f"keys are inside{', and their secret' if secret else ''}: whoever has this folder"
+        f"{'' if secret else ' and the key secret'} can issue. Keep it enciphered, elsewhere."
+    )
     return 0
 
 

@@ -5,37 +5,40 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
 
 from piaoma.desk import accounts
 from piaoma.desk.config import Config
+from piaoma.desk.keys import open_keys
 from piaoma.desk.office import open_office, shanghai_now
 from piaoma.invoice.original_reader import read
-from piaoma.trust import FileSigner, Verdict, open_or_create, open_seal, sign_original, sign_value, verify_original
+from piaoma.trust import Verdict, sign_original, sign_value, verify_original
 
+from .bench_alternatives import HOW, PACKAGES, alternatives
 from .bench_shop import prefill
 
 WARM_RUNS = 3
+INVOICES = 24
 
 
 def bench_documents(config: Config, seconds: float) -> None:
-    """Medians of one invoice with one line, in milliseconds; the time is shared between the measurements."""
+    """Medians of invoices with one line, in milliseconds; the time is shared between the measurements.
+
+    Invoices come in turn, so that nothing that is kept of the one before helps: more of them than the typesetter keeps.
+    """
     from piaoma.documents import ofd
-    from piaoma.documents.check import examine
+    from piaoma.documents.check import Trusted, check
     from piaoma.documents.formats import FORMATS
     from piaoma.documents.render import render
 
-    # In turn, so that nothing that is kept of the invoice before helps.
-    originals = asyncio.run(some_originals(config, 2))
-    turns = cycle(originals)
+    originals = asyncio.run(some_originals(config, INVOICES))
     original = originals[0]
-    folder = config.data_folder / "keys" / "sandbox"
     now = shanghai_now()
-    keyring = open_or_create(folder, now)
-    signer, seal, roots = FileSigner(keyring), open_seal(folder, keyring, now), (keyring.root,)
-    invoice = read(original)
+    keys = open_keys(config, shanghai_now)
+    signer, seal, roots = keys.signing().signer, keys.signing().seal_signer, (keys.root,)
+    invoice, trusted = read(original), Trusted(roots)
 
     def sealed(original: bytes) -> bytes:
         """As at the first rendering: what is listed, the signature, the whole file."""
@@ -45,16 +48,16 @@ def bench_documents(config: Config, seconds: float) -> None:
 
     def checked(package: bytes) -> None:
         """As a verifier does it: package, digests, seal, chain, original, figures, and drawn again."""
-        known, (redraw,) = examine(package, roots, {})
-        assert known.verdict is Verdict.VALID
-        assert render(redraw.original, redraw.kind, redraw.signed_value) == package
+        assert check(package, trusted).verdict is Verdict.VALID
 
     packages = [sealed(one) for one in originals]
     values = [ofd.read_ofd(one).package.parts["Doc_0/Signs/Sign_0/SignedValue.dat"] for one in packages]
-    kept, files = cycle(zip(originals, values, strict=True)), cycle(packages)
+    turns, kept, files = cycle(originals), cycle(zip(originals, values, strict=True)), cycle(packages)
     work: dict[str, Callable[[], object]] = {
-        "pdf": lambda: render(original, "pdf"),
-        "png": lambda: render(original, "png"),
+        "pdf": lambda: render(next(turns), "pdf"),
+        "pdf_again": lambda: render(original, "pdf"),
+        "png": lambda: render(next(turns), "png"),
+        "html": lambda: render(next(turns), "html"),
         "ofd_sealed": lambda: sealed(next(turns)),
         "ofd_again": lambda: ofd.write(*next(kept)),
         **{kind: partial(write, original) for kind, write in FORMATS.items()},
@@ -62,11 +65,28 @@ def bench_documents(config: Config, seconds: float) -> None:
         "verify_xml": lambda: verify_original(original, roots),
         "verify_ofd": lambda: checked(next(files)),
     }
+    others = alternatives(render(original, "pdf"))
+    work |= {name: partial(_turn, way, turns) for name, way in others.items()}
     figures = {name: statistics.median(milliseconds_of(run, seconds / len(work))) for name, run in work.items()}
     for name, ms in figures.items():
         print(f"{name:12}{ms:8.2f} ms")
+    ratios = {
+        f"{ours.partition('_')[0]}_vs_{name}": figures[name] / figures[ours]
+        for name, ours in (("reportlab", "pdf"), ("fpdf", "pdf"), ("weasyprint", "pdf"), ("easyofd", "ofd_sealed"))
+        if name in figures
+    }
+    for name, ratio in ratios.items():
+        print(f"{name:20}{ratio:6.1f} times")
+    for name in PACKAGES:
+        if name not in others:
+            print(f"{name} is not installed, so it is not compared: {HOW}")
     told = " ".join(f"{name}_ms={ms:.2f}" for name, ms in figures.items())
-    print(f"RESULT documents {told} ofd_bytes={len(packages[0])} xml_bytes={len(original)}")
+    compared = "".join(f" {name}={ratio:.1f}" for name, ratio in ratios.items())
+    print(f"RESULT documents {told}{compared} ofd_bytes={len(packages[0])} xml_bytes={len(original)}")
+
+
+def _turn(way: Callable[[bytes], object], turns: Iterator[bytes]) -> None:
+    way(next(turns))
 
 
 async def some_originals(config: Config, count: int) -> list[bytes]:

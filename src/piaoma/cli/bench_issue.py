@@ -40,8 +40,8 @@ def bench_issue(config: Config, seconds: float, clients: int, scale: int) -> Non
     rounds: list[tuple[Load, Load]] = []
     for turn in range(ROUNDS):
         mine = requests[turn * share : (turn + 1) * share]
-        issue = _load(serve_pages, config, mine, clients, seconds)
-        floor = _load(_serve_floor, config, mine, clients, seconds)
+        issue = load_of(serve_pages, config, mine, clients, seconds)
+        floor = load_of(_serve_floor, config, mine, clients, seconds)
         rounds.append((issue, floor))
         print(f"round {turn + 1}  issue {_told(issue)}   floor {_told(floor)}")
     issued = asyncio.run(_count(config, merchant_id)) - scale
@@ -147,7 +147,7 @@ def _serve_floor(config: Config) -> None:
                 access_log=False)  # fmt: skip
 
 
-def _load(target: Any, config: Config, bodies: list[bytes], clients: int, seconds: float) -> Load:
+def load_of(target: Any, config: Config, bodies: list[bytes], clients: int, seconds: float) -> Load:
     """Drive a server with so many clients for so long; the rate, latencies, and the server's CPU for each answer."""
     with running(target, config) as pid:
         before = cpu_seconds(pid)

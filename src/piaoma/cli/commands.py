@@ -15,6 +15,8 @@ authority = App(name="authority", help="The sandbox authority: show and rehearse
 app.command(authority)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
+keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
+app.command(keys)
 
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
@@ -65,23 +67,47 @@ def issue(file: FileOrPipe, *, merchant: str, key: str, config: ConfigFile = Non
 
 
 @app.command
-def verify(*files: Path, root: Path | None = None, log_key: Path | None = None, json: bool = False) -> int:
-    """Verify originals (XML), PDFs and OFDs by the original inside, or bundles (zip) with their proof, offline.
+def verify(
+    *files: Path,
+    root: Path | None = None,
+    log_key: Path | None = None,
+    json: bool = False,
+    report: Path | None = None,
+    seen: Path | None = None,
+    title: str = "",
+    data: Path | None = None,
+    jobs: int = 0,
+    lang: Literal["zh", "en"] = "zh",
+) -> int:
+    """Verify XML, OFD, PDF, bundles (zip) and photos of the QR code, offline; exit code 0 when all are valid.
 
     Parameters
     ----------
     files
-        Files to verify.
+        Files, or folders to look through.
     root
         PEM of the trusted root; the data folder's sandbox root by default.
     log_key
         File with the key of the trusted log; the data folder's own by default.
     json
         One line of JSON for each file.
+    report
+        An xlsx to write, with a row for each file.
+    seen
+        A book of numbers checked before, made when there is none: what stands there is told, what is new is added.
+    title
+        Your own company as NAME/ID, compared with the buyer.
+    data
+        Data folder of the issuing server: its records and log are asked as well.
+    jobs
+        Workers; by default one for each processor.
+    lang
+        zh or en.
     """
-    from .verify import verify_files
+    from .verify import Wanted, company_of, trusted_by, verify_files
 
-    return verify_files(files, root, log_key, json=json)
+    trusted = trusted_by(root, log_key)
+    return verify_files(files, Wanted(trusted, lang, json, report, seen, company_of(title), data, jobs))
 
 
 @app.command
@@ -152,18 +178,19 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
-    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``.
+    """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
+    ``signers``, ``verify``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search or log.
+        issue, documents, pdf, pages, search, log, signers or verify.
     seconds
         How long each measurement runs.
     clients
-        Concurrent clients of ``issue``.
+        Concurrent clients of ``issue`` and ``signers``.
     scale
-        Invoices to fill the store with beforehand.
+        Invoices to fill the store with beforehand; files of each kind for ``verify``.
     database
         A PostgreSQL address; SQLite in a temporary folder by default.
     """
@@ -204,6 +231,72 @@ def search_classification(word: str, *, config: ConfigFile = None) -> int:
     from .classification import search
 
     return search(word, config)
+
+
+@keys.command(name="list")
+def list_keys(*, config: ConfigFile = None, json: bool = False) -> int:
+    """Show certificates and how their private keys are kept; exit code 1 when an outside signer could not sign now."""
+    from .keys import list_keys as run
+
+    return run(config, json=json)
+
+
+@keys.command(name="make")
+def make_keys(*, secret_before: Path | None = None, config: ConfigFile = None, json: bool = False) -> None:
+    """Make what is missing, encipher what is plain.
+
+    Parameters
+    ----------
+    secret_before
+        A file with the key secret so far: keys are enciphered anew under the present one.
+    """
+    from .keys import make_keys as run
+
+    run(config, secret_before, json=json)
+
+
+@keys.command(name="rotate")
+def rotate_keys(*, seal_maker: bool = False, config: ConfigFile = None, json: bool = False) -> None:
+    """Make another signer by the same issuer. Running servers follow within seconds; old invoices stay valid.
+
+    Parameters
+    ----------
+    seal_maker
+        Another maker of seals instead, and with it another seal.
+    """
+    from .keys import rotate_keys as run
+
+    run(config, seal_maker=seal_maker, json=json)
+
+
+@keys.command(name="export")
+def export_keys(*, out: Path, config: ConfigFile = None, json: bool = False) -> None:
+    """Write certificates, and nothing private, to a folder.
+
+    Parameters
+    ----------
+    out
+        An empty folder, or one that is made.
+    """
+    from .keys import export_keys as run
+
+    run(config, out, json=json)
+
+
+@keys.command(name="serve-signer")
+def serve_signer(*, socket: Path, allow_uid: tuple[int, ...] = (), config: ConfigFile = None) -> None:
+    """Keep the private key here and sign for servers that have ``signer = "unix:PATH"``.
+
+    Parameters
+    ----------
+    socket
+        Where to listen; made with mode 0600.
+    allow_uid
+        A user id that may ask besides this process's own.
+    """
+    from .keys import serve_signer_at as run
+
+    run(config, socket, allow_uid)
 
 
 @authority.command

@@ -23,8 +23,9 @@ from piaoma.invoice.draft import Draft
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Finding, IssueState, Outcome, audit, migrations, open_database
-from piaoma.trust import FileSigner, Verdict, open_or_create, verify_original
+from piaoma.trust import Verdict, trusted_root, verify_original
 from piaoma.trust.checkpoint import LogPublicKey
+from piaoma.trust.outside_signer import AbsentSigner
 
 DRAFT_BYTES_MAX = 4 * 1024 * 1024
 
@@ -93,10 +94,11 @@ async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
         raise FileNotFoundError(f"no keys in {keys}: is this the data folder of the server?")
     if config.database_url.startswith("sqlite:///") and not Path(config.database_url[10:]).exists():
         raise FileNotFoundError(f"no store at {config.database_url[10:]}")
-    keyring = open_or_create(keys, shanghai_now())
+    root = trusted_root(keys)
+    roots = () if root is None else (root,)  # no secret is needed to verify
 
     def verify(original: bytes) -> str | None:
-        verdict = verify_original(original, (keyring.root,))
+        verdict = verify_original(original, roots)
         if verdict.verdict is Verdict.VALID:
             return None
         return ", ".join(refusal.cause for refusal in verdict.reasons) or "not valid"
@@ -128,13 +130,14 @@ def show_findings(findings: list[Finding]) -> None:
 
 
 def show_config(config_file: Path | None, *, json: bool) -> None:
-    """What is in force. A password in the mail server's address is not shown."""
+    """What is in force. Secrets and passwords in addresses are not shown."""
     config, sources = load_config(config_file)
     values = msgspec.structs.asdict(config)
     for secret in ("smtp", "database", "authority_database"):
         if "@" in values[secret]:
             head, _, tail = values[secret].rpartition("@")
             values[secret] = f"{head.partition('://')[0]}://***@{tail}"
+    values["key_secret"] = values["key_secret"] and "***"
     if json:
         print(msgspec.json.encode({key: {"value": values[key], "source": sources[key]} for key in values}).decode())
         return
@@ -150,11 +153,10 @@ def rehearse(config_file: Path | None, changes: dict[str, bool | int | str]) -> 
 
     async def run() -> None:
         make_private(config.data_folder)
-        keyring = open_or_create(config.data_folder / "keys" / "sandbox", shanghai_now())
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
         try:
-            sandbox = SandboxAuthority(ledger, FileSigner(keyring), shanghai_now)
+            sandbox = SandboxAuthority(ledger, AbsentSigner, shanghai_now)  # nothing is issued here
             switches = await sandbox.rehearse(**changes) if changes else await sandbox.switches()
         finally:
             await ledger.close()

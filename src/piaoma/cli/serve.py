@@ -10,7 +10,8 @@ import structlog
 import uvicorn
 
 from piaoma.desk.config import Config, load_config
-from piaoma.desk.office import make_private
+from piaoma.desk.keys import open_keys
+from piaoma.desk.office import make_private, shanghai_now
 from piaoma.web.app import create_app
 
 KEEP_ALIVE_SECONDS = 30
@@ -53,7 +54,8 @@ def server_of(config: Config) -> uvicorn.Server:
 
 
 def serve(file: Path | None) -> None:
-    """Serve until stopped. A data folder that is in use, or a fault in the configuration, is said in one line."""
+    """Serve until stopped. A data folder that is in use, a fault in the configuration or in the keys is said in one
+    line."""
     from piaoma.store import FolderLock
 
     config, _ = load_config(file)
@@ -62,5 +64,6 @@ def serve(file: Path | None) -> None:
         # Asked before the server starts, so that the message is one line and not a trace.
         make_private(config.data_folder)
         FolderLock(config.data_folder).release()
+    open_keys(config, shanghai_now)  # so is a secret that opens no key
     print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
     server_of(config).run()

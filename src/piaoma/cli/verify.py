@@ -1,105 +1,194 @@
-"""``piaoma verify``: is a file whole, signed by whom, consistent? Works without a server and without a network."""
+"""``piaoma verify``: what is known of files, item by item. Works without a server and without a network.
+
+Every file is read in a worker within limits, so a hostile one costs a few seconds and stops nothing.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from asn1crypto import pem
 from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
+from rich.progress import Progress
 
 from piaoma.desk.config import load_config
-from piaoma.documents.check import Checked, check_view, examine
-from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.desk.office import shanghai_now
+from piaoma.desk.verify import with_records
+from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX, CHECK_SECONDS_MAX, FILE_BYTES_MAX, Trusted, check, unreadable
+from piaoma.documents.receiving import Batch, Company, Result, offline_items, result_of, settled, title_item
+from piaoma.documents.report import Report
+from piaoma.documents.workers import Workers
+from piaoma.invoice.refusal import Language, Refusal
+from piaoma.store import Database, open_database
 from piaoma.trust import Verdict
 from piaoma.trust.checkpoint import LogPublicKey, log_keys_in
 
-FILE_BYTES_MAX = 20 * 1024 * 1024
-PLAIN_WIDTH = 160  # columns of a table that is not shown on a terminal
+from .verify_seen import SeenBook
+from .verify_shown import DETAILS_MAX, Sheet, show_details, show_row, show_summary
+
+FILES_ALONE_MAX = 8  # up to so many files one worker is started, since starting one takes longer than reading them
+WAITING_MAX = 4  # files read into memory for each worker
+SUFFIXES = (".xml", ".ofd", ".pdf", ".zip", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")  # looked for in folders
+INTERRUPTED = 130
 
 
-class Verified(msgspec.Struct, frozen=True):
-    """The result for one file."""
+class Wanted(msgspec.Struct, frozen=True):
+    """How to check and what to tell."""
 
-    file: str
-    verdict: str
-    number: str
-    total: str
-    signer: str
-    sandbox: bool
-    reasons: tuple[Refusal, ...]
-
-
-def verify_files(files: Sequence[Path], root: Path | None, log_key: Path | None, *, json: bool) -> int:
-    """Verify each file; 0 when all are valid, 1 when one is not."""
-    roots, log_keys = roots_of(root), log_keys_of(log_key)
-    results = [_verified(file, roots, log_keys) for file in files]
-    if json:
-        for result in results:
-            print(msgspec.json.encode(result).decode())
-    else:
-        table = Table("file", "verdict", Column("number", no_wrap=True), "total", "signed by", "")
-        for result in results:
-            colour = {"valid": "green", "invalid": "red"}.get(result.verdict, "yellow")
-            why = "\n".join(f"{reason.cause} {reason.what()}" for reason in result.reasons)
-            mark = "测试样票 " if result.sandbox else ""
-            # As plain text: what a file says must not be taken for an instruction to the table.
-            cells = (result.file, result.verdict, result.number, result.total, result.signer, mark + why)
-            styles = ("", colour, "", "", "", "")
-            table.add_row(*(Text(cell, style) for cell, style in zip(cells, styles, strict=True)))
-        # A file or a pipe has no width; a number cut short is no number.
-        Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table)
-    return 0 if results and all(result.verdict == Verdict.VALID for result in results) else 1
+    trusted: Trusted
+    language: Language = "zh"
+    json: bool = False
+    sheet: Path | None = None
+    seen: Path | None = None
+    company: Company | None = None
+    data: Path | None = None
+    jobs: int = 0
 
 
-def _verified(file: Path, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Verified:
-    """``verify_file``, with a file that cannot be opened as a result of its own."""
+def verify_files(paths: Sequence[Path], wanted: Wanted) -> int:
+    """Verify each file; 0 when all are valid, 1 when one is not, 130 when interrupted."""
+    files = list(files_of(paths))
     try:
-        return verify_file(file, roots, log_keys)
+        return asyncio.run(_verify(files, wanted))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # who read the table has seen enough; nothing more can be written at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+async def _verify(files: Sequence[Path], wanted: Wanted) -> int:
+    jobs = wanted.jobs or (1 if len(files) <= FILES_ALONE_MAX else os.cpu_count() or 1)
+    counts = dict.fromkeys(Verdict, 0)
+    with contextlib.ExitStack() as stack:
+        workers = Workers(jobs, CHECK_MEMORY_BYTES_MAX)
+        stack.callback(workers.close)
+        sheet = stack.enter_context(Sheet(wanted.sheet, wanted.language)) if wanted.sheet else None
+        seen = stack.enter_context(SeenBook(wanted.seen)) if wanted.seen else None
+        bar = stack.enter_context(Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()))
+        task = bar.add_task("查验 verify", total=len(files))
+        database = await _store_of(wanted.data) if wanted.data else None
+        batch = Batch() if len(files) > 1 else None
+        try:
+            async for file, report in checked(files, wanted.trusted, workers, jobs * WAITING_MAX):
+                told = await _judged(report, shown(file), batch, seen, database, wanted)
+                counts[told.verdict] += 1
+                if sheet:
+                    sheet.add(told)
+                _tell(told, len(files), wanted)
+                bar.advance(task)
+        finally:
+            if database is not None:
+                await database.close()
+    if not wanted.json:
+        show_summary(counts, wanted.language)
+    return 0 if files and counts[Verdict.VALID] == len(files) else 1
+
+
+async def _judged(
+    report: Report, file: str, batch: Batch | None, seen: SeenBook | None, database: Database | None, wanted: Wanted
+) -> Result:
+    """A report with what is known here besides the file."""
+    if database is not None:
+        report = await with_records(database, shanghai_now(), report)
+    elif report.facts.number:
+        report = report.with_items(one for one in offline_items() if report.light(one.name) is None)
+    if report.facts.number:
+        items = [batch.seen(report, file) if batch else None, seen.seen(report, file) if seen else None]
+        items.append(title_item(report.facts, wanted.company) if wanted.company else None)
+        report = report.with_items(one for one in items if one is not None)
+    return result_of(file, report, wanted.language)
+
+
+def _tell(result: Result, count: int, wanted: Wanted) -> None:
+    if wanted.json:
+        print(msgspec.json.encode(result).decode())
+    elif count <= DETAILS_MAX:
+        show_details(result, wanted.language)
+    elif result.verdict is not Verdict.VALID or not wanted.sheet:
+        show_row(result, wanted.language)
+
+
+async def checked(
+    files: Sequence[Path], trusted: Trusted, workers: Workers, waiting_max: int
+) -> AsyncIterator[tuple[Path, Report]]:
+    """A report on each file, in order, while the next ones are read; only so many are held in memory."""
+    waiting: deque[tuple[Path, asyncio.Future[Report]]] = deque()
+    for file in files:
+        if len(waiting) >= waiting_max:
+            yield await _settled(*waiting.popleft())
+        waiting.append((file, _begun(file, trusted, workers)))
+    while waiting:
+        yield await _settled(*waiting.popleft())
+
+
+async def _settled(file: Path, waited: asyncio.Future[Report]) -> tuple[Path, Report]:
+    await asyncio.wait((waited,))
+    return file, settled(waited.result)
+
+
+def _begun(file: Path, trusted: Trusted, workers: Workers) -> asyncio.Future[Report]:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        reason = Refusal("ORIGINAL-NO-FILE", "", {"have": error.strerror or type(error).__name__})
-        return Verified(_shown(file), "unknown", "", "", "", False, (reason,))
+        done: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        done.set_result(unreadable((Refusal("ORIGINAL-NO-FILE", "", {"have": error.strerror or "?"}),)))
+        return done
+    return asyncio.wrap_future(workers.submit(CHECK_SECONDS_MAX, check, data, trusted))
 
 
-def _shown(file: Path) -> str:
+def verify_file(file: Path, trusted: Trusted) -> Result:
+    """One file of our own, here and now, as the demo asks."""
+    return result_of(shown(file), check(file.read_bytes(), trusted))
+
+
+def files_of(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as they are named; of folders, all below that can be an invoice, in order. Links to folders are not
+    followed."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            yield from (Path(folder, name) for name in sorted(names) if name.lower().endswith(SUFFIXES))
+
+
+def shown(file: Path) -> str:
     """A name as it can be printed, whatever bytes it is made of."""
     return os.fsencode(file.name).decode(errors="replace")
 
 
-def verify_file(file: Path, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Verified:
-    """Verify an original; the original inside a PDF or OFD, which must then also be the one that is shown; or a bundle
-    with all of them and the proof of the log."""
-    with file.open("rb") as opened:
-        data = opened.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        refusal = Refusal("ORIGINAL-TOO-LARGE", "", {"have": str(len(data)), "max": str(FILE_BYTES_MAX)})
-        return Verified(_shown(file), "invalid", "", "", "", False, (refusal,))
-    checked = _checked(data, roots, log_keys)
-    invoice = checked.invoice
-    if invoice is None:
-        return Verified(_shown(file), checked.verdict.value, "", "", checked.signer, False, checked.reasons)
-    total = f"¥{invoice.totals.inclusive:.2f}"
-    return Verified(
-        _shown(file), checked.verdict.value, invoice.number, total, checked.signer, invoice.sandbox, checked.reasons
-    )
+async def _store_of(folder: Path) -> Database:
+    """The store in a server's data folder, beside the server or without one."""
+    store = folder / "piaoma.sqlite3"
+    if not store.exists():
+        raise FileNotFoundError(f"no store in {folder}: is this the data folder of the server?")
+    return await open_database(f"sqlite:///{store.resolve()}")
 
 
-def _checked(data: bytes, roots: Sequence[bytes], log_keys: Mapping[str, LogPublicKey]) -> Checked:
-    checked, redraws = examine(data, roots, log_keys)
-    for redraw in redraws:
-        from piaoma.documents.render import render  # the fonts are read only when a view is to be compared
+def trusted_by(root: Path | None, log_key: Path | None) -> Trusted:
+    """What files are judged against here."""
+    config = load_config()[0]
+    return Trusted(roots_of(root), tuple(key.line() for key in log_keys_of(log_key).values()), config.base_url)
 
-        try:
-            drawn = render(redraw.original, redraw.kind, redraw.signed_value)
-        except Refused:
-            drawn = b""
-        checked = check_view(checked, redraw.shown, drawn)
-    return checked
+
+def company_of(text: str) -> Company | None:
+    """``NAME/ID``, or either alone, as one's own company."""
+    if not text:
+        return None
+    name, slash, number = text.rpartition("/")
+    if not slash:
+        name, number = ("", text) if text.isascii() and text.isalnum() else (text, "")
+    return Company(name.strip(), number.strip())
 
 
 def roots_of(root: Path | None) -> tuple[bytes, ...]:

@@ -49,6 +49,7 @@ class PrintedCode(msgspec.Struct, frozen=True):
     amount: Decimal
     issued_on: date
     crc_holds: bool | None
+    check: str = ""  # 校验码 of an older invoice
 
 
 def invoice_text(invoice: IssuedInvoice) -> str:
@@ -71,4 +72,5 @@ def parse(text: str) -> PrintedCode | None:
     if match["crc"]:
         covered = text.strip()[: match.start("crc")].encode()
         crc_holds = int(match["crc"], 16) in (crc16(covered), crc16(covered[:-1]))
-    return PrintedCode(match["type"], match["code"], match["number"], Decimal(match["amount"]), issued_on, crc_holds)
+    number, amount = match["number"], Decimal(match["amount"])
+    return PrintedCode(match["type"], match["code"], number, amount, issued_on, crc_holds, match["check"])

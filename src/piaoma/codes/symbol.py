@@ -20,10 +20,17 @@ class Symbol:
     """A QR symbol of a text. ``modules`` are rows of 0 and 1 without the quiet zone."""
 
     def __init__(self, text: str, code: segno.QRCode) -> None:
-        self.text = text
-        self.modules: tuple[bytes, ...] = tuple(bytes(row) for row in code.matrix)
-        self.version = int(code.version)
-        self.level: str = code.error
+        self._set(text, tuple(bytes(row) for row in code.matrix), int(code.version), code.error)
+
+    @classmethod
+    def of_modules(cls, text: str, modules: tuple[bytes, ...], version: int, level: str) -> Symbol:
+        """One that was encoded elsewhere."""
+        symbol = cls.__new__(cls)
+        symbol._set(text, modules, version, level)
+        return symbol
+
+    def _set(self, text: str, modules: tuple[bytes, ...], version: int, level: str) -> None:
+        self.text, self.modules, self.version, self.level = text, modules, version, level
 
     @property
     def size(self) -> int:
@@ -43,15 +50,13 @@ class Symbol:
     def _svg(self, quiet: int) -> str:
         side = self.size + 2 * quiet
         strokes = []
-        for y, row in enumerate(self.modules):
-            x = 0
-            while x < len(row):
-                run = x
-                while run < len(row) and row[run]:
-                    run += 1
-                if run > x:
-                    strokes.append(f"M{x + quiet} {y + quiet}h{run - x}v1H{x + quiet}z")
-                x = run + 1
+        for y, row in enumerate(self.modules, quiet):
+            start = row.find(1)
+            while start >= 0:
+                end = row.find(0, start)
+                end = len(row) if end < 0 else end
+                strokes.append(f"M{start + quiet} {y}h{end - start}v1H{start + quiet}z")
+                start = row.find(1, end)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges">'
             f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{"".join(strokes)}"/></svg>'

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from piaoma.delivery import is_address
+from piaoma.trust.key_secret import KeySecret
+from piaoma.trust.outside_signer import line_of
+from piaoma.trust.sm2 import Choice
 
 DEFAULT_FILE = "piaoma.toml"
 LOCAL_SENDER = "fapiao@localhost"  # for mails that never leave this machine
@@ -30,6 +35,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
+    pdf_signature: Literal["none", "p256"] = "none"  # p256: PDFs are signed too; needs cryptography
+    ofd_fonts: Literal["named", "embedded"] = "named"  # embedded: looks the same in every reader; needs fonttools
+    key_secret: str = ""  # opens the private keys; better as a variable or in a file
+    key_secret_file: str = ""  # whose first line it is; empty: beside the keys, made at the first start
+    signer: str = "file"  # or unix:/PATH, a signer in another process
+    sm2: Choice = "auto"  # the native library for SM2: tongsuo, openssl, or auto
 
     @property
     def data_folder(self) -> Path:
@@ -46,6 +57,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.database.startswith("postgres"):
             return self.database
         return f"sqlite:///{self.data_folder.resolve() / 'authority.sqlite3'}"
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the sandbox's keys and certificates are."""
+        return self.data_folder / "keys" / "sandbox"
+
+    @property
+    def secret(self) -> KeySecret:
+        """Where the secret of the keys is."""
+        if self.key_secret_file:
+            return KeySecret(Path(self.key_secret_file), self.key_secret)
+        return KeySecret(self.keys_folder.with_name("sandbox.secret"), self.key_secret, made=True)
 
     @property
     def sandbox(self) -> bool:
@@ -106,10 +129,19 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("database", "must begin with sqlite:/// or postgresql://")
     if config.smtp and not config.smtp.startswith(("smtp://", "smtps://")):
         raise wrong("smtp", "must begin with smtp:// or smtps://")
+    if config.signer != "file":
+        try:
+            line_of(config.signer)
+        except ValueError as error:
+            raise wrong("signer", f"must be 'file', or {error}") from None
     if not 1 <= config.number_block <= 100_000:
         raise wrong("number_block", "must be 1 to 100000")
     if not 1 <= config.render_workers <= 16:
         raise wrong("render_workers", "must be 1 to 16")
+    if config.pdf_signature == "p256" and find_spec("cryptography") is None:
+        raise wrong("pdf_signature", "needs cryptography: pip install 'piaoma[pdf-signature]'")
+    if config.ofd_fonts == "embedded" and find_spec("fontTools") is None:
+        raise wrong("ofd_fonts", "needs fonttools: pip install 'piaoma[ofd-fonts]'")
     if not 0 < config.port < 65_536:
         raise wrong("port", "must be 1 to 65535")
     if not is_address(config.mail_from) and config.mail_from != LOCAL_SENDER:

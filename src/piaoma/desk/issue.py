@@ -29,6 +29,7 @@ from piaoma.store import (
     numbers_left,
     set_quota,
 )
+from piaoma.trust import SignerFault
 
 from .pursue import first_call
 
@@ -59,8 +60,9 @@ async def issue(
     """
     assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
     now = office.now()
-    if not office.signer.valid_at(now):
-        return _nothing_submitted("ISSUE-SIGNER-NOT-VALID")
+    fault = office.signer.fault_at(now)
+    if fault is not None:
+        return _nothing_submitted(fault)
     faults = rules.check(draft, now.date(), office.catalogue)
     if faults:
         # A rule that came into force since is no reason to refuse what was issued before it.
@@ -90,6 +92,8 @@ async def issue(
         return _nothing_submitted("ISSUE-CHANNEL-DOWN")
     except Overloaded:
         return _nothing_submitted("ISSUE-BUSY")
+    except SignerFault as signer_fault:
+        return _nothing_submitted(signer_fault.cause)
     except Refused as refused:
         return Outcome(IssueState.REFUSED, refusals=refused.refusals)
     if outcome.state is IssueState.SUBMITTED and not outcome.repeated:

@@ -19,8 +19,8 @@ from piaoma.store import (
     sequence,
 )  # fmt: skip
 from piaoma.store.log import SEQUENCE_MAX
-from piaoma.trust.certificates import write_whole
 from piaoma.trust.checkpoint import Checkpoint, NoteFault
+from piaoma.trust.files import write_whole
 from piaoma.trust.merkle import EMPTY_ROOT, is_consistent
 
 if TYPE_CHECKING:

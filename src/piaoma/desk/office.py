@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,10 @@ from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import load_or_create_key, seal
 from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
+from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
+from piaoma.documents.workers import Workers
 from piaoma.invoice.classification import Classification, load
+from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.totals import invoice_of
 from piaoma.store import (
     BatchWriter,
@@ -34,10 +37,12 @@ from piaoma.store import (
     migrations,
     open_database,
 )
-from piaoma.trust import FileSigner, Keyring, SealSigner, Signer, open_or_create, open_seal, sign_original
+from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
+from piaoma.trust.document_key import DocumentKey, open_document_key
 
 from .config import Config
+from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .mailed import note_mailed
 from .pursue import pursue_for_ever
@@ -63,7 +68,7 @@ class Office:
         config: Config,
         database: Database,
         channel: Channel,
-        keyring: Keyring,
+        keys: Keys,
         now: Callable[[], datetime],
     ) -> None:
         folder = config.data_folder
@@ -71,16 +76,22 @@ class Office:
         self.database = database
         self.channel = channel
         self.now = now
-        self.roots = (keyring.root,)
-        self.signer: Signer = FileSigner(keyring)
-        self.seal_signer: SealSigner = open_seal(folder / "keys" / "sandbox", keyring, now())
+        self.keys = keys
+        self.roots = (keys.root,)
+        self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
+        self.document_key: DocumentKey | None = None
+        if config.pdf_signature == "p256":
+            self.document_key = open_document_key(folder / "keys" / "document", config.secret.read(needed=False))
         self.cabinet = Cabinet(folder / "cache", config.render_workers)
+        # Apart from those that draw: a hostile file delays no invoice.
+        self.checkers = Workers(config.render_workers, CHECK_MEMORY_BYTES_MAX)
+        self.checking = 0  # requests whose files are checked just now
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
         self.hand_over = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
@@ -94,11 +105,23 @@ class Office:
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
-    def seal(self, request: IssueRequest, number: str) -> Sealed:
-        """The signed original of a request under a number. Called in threads."""
-        invoice = invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
-        original = sign_original(invoice, self.signer)
-        return Sealed(original, hashlib.sha256(original).hexdigest())
+    @property
+    def signer(self) -> Signer:
+        """Who signs now."""
+        return self.signing.signer
+
+    @property
+    def seal_signer(self) -> SealSigner:
+        """Who sets the seal now."""
+        return self.signing.seal_signer
+
+    def seal(self, taken: Sequence[tuple[IssueRequest, str]]) -> list[Sealed]:
+        """The signed originals of requests under their numbers, by one signer. Called in threads.
+
+        Raises ``SignerFault``.
+        """
+        originals = sign_originals([_invoice(request, number) for request, number in taken], self.signer)
+        return [Sealed(original, hashlib.sha256(original).hexdigest()) for original in originals]
 
     async def view(self, merchant_id: int, number: str, kind: str) -> bytes:
         """See ``views.view``."""
@@ -138,6 +161,10 @@ class Office:
         return known
 
 
+def _invoice(request: IssueRequest, number: str) -> IssuedInvoice:
+    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+
+
 def make_private(folder: Path) -> None:
     """The data folder, readable by nobody else: it holds keys, contacts and invoices."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,7 +179,7 @@ async def open_office(
     open outcomes.
 
     Raises ``StoreLocked`` when another process or an unfinished restore holds the data folder, ``SchemaMismatch`` when
-    the store belongs to another version.
+    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open.
     """
     folder = config.data_folder
     if (folder / RESTORING).exists():
@@ -160,17 +187,18 @@ async def open_office(
     make_private(folder)
     lock = FolderLock(folder) if config.database_url.startswith("sqlite:") else None
     try:
-        keyring = open_or_create(folder / "keys" / "sandbox", now())
+        keys = open_keys(config, now)
         database = await open_database(config.database_url)
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
-        authority = SandboxAuthority(ledger, FileSigner(keyring), now)
-        office = Office(config, database, authority, keyring, now)
+        authority = SandboxAuthority(ledger, lambda: office.signer, now)
+        office = Office(config, database, authority, keys, now)
         try:
             async with office.writer:
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
                     asyncio.create_task(keep_shelves(office)),
                     asyncio.create_task(keep_purging(office)),
@@ -183,6 +211,8 @@ async def open_office(
                     await _stop([*tasks, *office.errands])
         finally:
             await office.cabinet.close()
+            office.checkers.close()
+            keys.close()
             await ledger.close()
             await database.close()
     finally:

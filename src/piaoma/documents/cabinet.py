@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from piaoma.invoice.refusal import Refused, refuse
+from piaoma.invoice.refusal import refuse
 
 from . import ofd
-from .ofd import OFD_VERSION
-from .render import VIEW_VERSION, render, start_worker
+from .ofd import VERSIONS
+from .render import VIEW_VERSION, render
+from .workers import WorkerFailed, Workers
 
 Result = TypeVar("Result")
 
-RENDER_SECONDS_MAX = 15
-IDLE_SECONDS = 120  # workers hold fonts in memory; after this long without work they go
+RENDER_SECONDS_MAX = 15  # of the processor
 CACHE_BYTES_MAX = 512 * 1024 * 1024
-KINDS = ("pdf", "png", "ofd")
+KINDS = ("pdf", "png", "ofd", "html")
 
 
 class Cabinet:
@@ -37,10 +34,8 @@ class Cabinet:
 
     def __init__(self, folder: Path, workers: int = 1) -> None:
         self._folder = folder
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
+        self.workers = Workers(workers)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
-        self._idle: asyncio.TimerHandle | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     async def view(self, original: bytes, kind: str, signed_value: bytes = b"") -> bytes:
@@ -50,9 +45,11 @@ class Cabinet:
         """
         if kind == "xml":
             return original
-        if kind not in KINDS:
+        if kind not in {*KINDS, *VERSIONS}:
             raise refuse("DOCUMENT-KIND", have=kind[:10])
-        version = f"{OFD_VERSION}-{hashlib.sha256(signed_value).hexdigest()[:16]}" if kind == "ofd" else VIEW_VERSION
+        version = VIEW_VERSION
+        if kind in VERSIONS:
+            version = f"{VERSIONS[kind]}-{hashlib.sha256(signed_value).hexdigest()[:16]}"
         name = f"{hashlib.sha256(original).hexdigest()}.{version}.{kind}"
         kept = self._folder / name
         try:
@@ -69,18 +66,16 @@ class Cabinet:
 
     async def close(self) -> None:
         """End the workers."""
-        if self._idle is not None:
-            self._idle.cancel()
         for task in list(self._under_way.values()):
             task.cancel()
-        self._end_workers()
+        self.workers.close()
 
-    async def to_be_sealed(self, original: bytes, at: datetime) -> bytes | None:
+    async def to_be_sealed(self, original: bytes, at: datetime, kind: str) -> bytes | None:
         """What a seal on the OFD of an original is set on; see ``ofd.to_be_sealed``.
 
         Raises ``Refused`` DOCUMENT-RENDER-FAILED.
         """
-        return await self._worked(ofd.to_be_sealed, original, at)
+        return await self._worked(ofd.to_be_sealed, original, at, kind)
 
     async def _render(self, original: bytes, kind: str, signed_value: bytes, kept: Path) -> bytes:
         data = await self._worked(render, original, kind, signed_value)
@@ -89,34 +84,10 @@ class Cabinet:
 
     async def _worked(self, function: Callable[..., Result], *arguments: object) -> Result:
         """What a function gives in a worker, within its time."""
-        for last in (False, True):
-            try:
-                return await asyncio.wait_for(self._in_worker(function, *arguments), RENDER_SECONDS_MAX)
-            except Refused:
-                raise
-            except (BrokenProcessPool, TimeoutError, MemoryError, RuntimeError):
-                # A worker that died or hangs is replaced; a page that kills two workers is given up.
-                self._end_workers()
-                if last:
-                    raise refuse("DOCUMENT-RENDER-FAILED") from None
-        raise AssertionError("the second failure is raised")
-
-    async def _in_worker(self, function: Callable[..., Result], *arguments: object) -> Result:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=start_worker)
-        loop = asyncio.get_running_loop()
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = loop.call_later(IDLE_SECONDS, self._end_workers)
-        return await loop.run_in_executor(self._pool, function, *arguments)
-
-    def _end_workers(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
-                process.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            return await self.workers.run(RENDER_SECONDS_MAX, function, *arguments)
+        except (WorkerFailed, RuntimeError):
+            raise refuse("DOCUMENT-RENDER-FAILED") from None
 
     def _keep(self, kept: Path, data: bytes) -> None:
         """Into the folder, whole or not at all; no sync, since it can be made again."""

@@ -17,7 +17,7 @@ import msgspec
 
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
-from piaoma.trust import merkle
+from piaoma.trust import SignerDown, merkle
 
 from .database import Database, Row, Transaction, write_block
 from .plan import (
@@ -48,7 +48,8 @@ class Sealed(msgspec.Struct, frozen=True):
     digest: str
 
 
-Sealer = Callable[[IssueRequest, str], Sealed]  # (request, number) -> the signed original; called in threads
+# (request, number), … -> their signed originals, in order; called in threads
+Sealer = Callable[[Sequence[tuple[IssueRequest, str]]], list[Sealed]]
 
 
 class Overloaded(Exception):
@@ -80,7 +81,7 @@ class BatchWriter:
     async def submit(self, request: IssueRequest) -> Outcome | Missing:
         """The outcome of a request, durable by the time it is returned.
 
-        Raises ``Overloaded`` when too many wait.
+        Raises ``Overloaded`` when too many wait, and what the sealer raised; nothing was stored then.
         """
         assert (request.code_id is None) == (request.holder is None), "a code is claimed by a holder"
         answer: asyncio.Future[Outcome | Missing] = asyncio.get_running_loop().create_future()
@@ -104,9 +105,11 @@ class BatchWriter:
         try:
             outcomes = await self._commit([request for request, _ in batch])
         except Exception as error:
-            if len(batch) == 1:
-                if not batch[0][1].done():
-                    batch[0][1].set_exception(error)
+            # A signer that does not answer is nobody's fault here, and would not answer one by one either.
+            if len(batch) == 1 or isinstance(error, SignerDown):
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
                 return
             for lone in batch:
                 await self._answer([lone])
@@ -136,11 +139,9 @@ class BatchWriter:
         return {key: sealed for part in done for key, sealed in part}
 
     def _seal_part(self, part: list[Taken]) -> list[tuple[tuple[int, str], Sealed]]:
-        return [
-            ((each.request.merchant_id, each.number), self._seal(each.request, each.number))
-            for each in part
-            if each.number is not None
-        ]
+        numbered = [(each.request, each.number) for each in part if each.number is not None]
+        sealed = self._seal(numbered)
+        return [((request.merchant_id, number), one) for (request, number), one in zip(numbered, sealed, strict=True)]
 
 
 def _outcome(decision: Decision) -> Outcome | Missing:

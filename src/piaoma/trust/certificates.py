@@ -1,173 +1,37 @@
-"""The sandbox's own certificate chain (证书链): root → issuer → signer and maker of seals, made at first start.
+"""Certificates (证书) in X.509 with SM2: made for the sandbox, and every chain (证书链) judged.
 
-X.509 with SM2. Every name in it says that it is a test. Real chains come from the issuing channel and are only
-verified here.
+Real chains come from the issuing channel and are only verified here.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import msgspec
 from asn1crypto import keys as asn1_keys
-from asn1crypto import pem, x509
+from asn1crypto import x509
 
 from .sm2 import PrivateKey, PublicKey
 
 SM2_WITH_SM3 = "1.2.156.10197.1.501"
-ROOT_YEARS, ISSUER_YEARS, SIGNER_YEARS, SEAL_MAKER_YEARS = 20, 10, 5, 10
 CHAIN_MAX = 5
 BACKDATED = timedelta(days=2)  # a clock that was wrong at the first start and is corrected must not undo the chain
-RENEW_BEFORE = timedelta(days=180)  # a new signer is made at a start within these days of the old one's end
-
-ROOT_NAME = "票码沙盒测试根（无效）"
-ISSUER_NAME = "票码沙盒测试签发机构（无效）"
-SIGNER_NAME = "票码沙盒测试税务签名（样票无效）"
-SEAL_MAKER_NAME = "票码沙盒测试制章者（无效）"
-
-
-class Keyring(msgspec.Struct, frozen=True):
-    """The sandbox's keys as kept in its folder. Certificates are DER."""
-
-    signer_key: PrivateKey
-    signer: bytes
-    issuer: bytes
-    root: bytes
-    seal_maker_key: PrivateKey
-    seal_maker: bytes
 
 
 class ChainFault(Exception):
     """Why a chain is not good; the text names the fault."""
 
 
-def open_or_create(folder: Path, now: datetime) -> Keyring:
-    """The keyring of a folder, made there when there is none yet; one process at a time.
-
-    The folder appears whole or not at all: it is written aside, synced and renamed. A signer that ends soon is
-    followed by a new one; invoices of the old one carry its certificate, so they stay verifiable. Raises
-    ``ChainFault`` when no key fits its certificate.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _create(folder, now)
-        if not (folder / "seal-maker.pem").exists():
-            _add_seal_maker(folder, now)
-        kept = _open(folder, now)
-        ends = validity((kept.signer,))[1]
-        if now > ends - RENEW_BEFORE and ends < validity((kept.issuer,))[1]:
-            _renew_signer(folder, now)
-            kept = _open(folder, now)
-        return kept
-    finally:
-        os.close(lock)
+class Ended(ChainFault):
+    """Every link holds, but not at the time that is asked about."""
 
 
-def _open(folder: Path, now: datetime) -> Keyring:
-    """The keyring with the newest signer that is valid now, or the newest of all. A signer counts once its certificate
-    is there and its key fits; a clock that was wrong once may have made one that begins in years."""
-    issuer, root = _unarmor(folder / "issuer.pem"), _unarmor(folder / "root.pem")
-    maker_key = PrivateKey.from_pem((folder / "seal-maker.key").read_bytes())
-    maker = _unarmor(folder / "seal-maker.pem")
-    fitting = []
-    for path in sorted(folder.glob("signer*.pem"), key=lambda path: (len(path.name), path.name)):
-        key, certificate = PrivateKey.from_pem(path.with_suffix(".key").read_bytes()), _unarmor(path)
-        if public_key(certificate).verifies(key.sign(certificate), certificate):
-            fitting.append(Keyring(key, certificate, issuer, root, maker_key, maker))
-    if not fitting:
-        raise ChainFault(f"no key in {folder} fits its certificate")
-    valid = [kept for kept in fitting if validity((kept.signer,))[0] <= now <= validity((kept.signer,))[1]]
-    return (valid or fitting)[-1]
-
-
-def _renew_signer(folder: Path, now: datetime) -> None:
-    """Another signer by the same issuer. Its key is on disk before its certificate says that it exists."""
-    taken = [path.stem.partition("-")[2] or "1" for path in folder.glob("signer*.key")]
-    _issue(folder, f"signer-{max(map(int, taken)) + 1}", SIGNER_NAME, now, SIGNER_YEARS)
-
-
-def _add_seal_maker(folder: Path, now: datetime) -> None:
-    """Who makes seals, in a folder of a version that had none; what is there stays as it is."""
-    (folder / "seal-maker.key").unlink(missing_ok=True)  # of a start that died in between
-    _issue(folder, "seal-maker", SEAL_MAKER_NAME, now, SEAL_MAKER_YEARS)
-
-
-def _issue(folder: Path, name: str, common: str, now: datetime, years: int) -> None:
-    """A key and its certificate by the folder's issuer, as ``name.key`` and ``name.pem``."""
-    key = PrivateKey.generate()
-    issuer_key = PrivateKey.from_pem((folder / "issuer.key").read_bytes())
-    certificate = _certify(common, key, ISSUER_NAME, issuer_key, now, years, authority=False)
-    _write(folder / f"{name}.key", key.to_pem())
-    _write(folder / f"{name}.pem", pem.armor("CERTIFICATE", certificate))
-    _sync(folder)
-
-
-def _create(folder: Path, now: datetime) -> None:
-    aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.new")
-    aside.mkdir(mode=0o700, parents=True)
-    root_key, issuer_key, signer_key, maker_key = (PrivateKey.generate() for _ in range(4))
-    root = _certify(ROOT_NAME, root_key, ROOT_NAME, root_key, now, ROOT_YEARS, authority=True)
-    issuer = _certify(ISSUER_NAME, issuer_key, ROOT_NAME, root_key, now, ISSUER_YEARS, authority=True)
-    signer = _certify(SIGNER_NAME, signer_key, ISSUER_NAME, issuer_key, now, SIGNER_YEARS, authority=False)
-    maker = _certify(SEAL_MAKER_NAME, maker_key, ISSUER_NAME, issuer_key, now, SEAL_MAKER_YEARS, authority=False)
-    files = {
-        "seal-maker.key": maker_key.to_pem(),
-        "signer.key": signer_key.to_pem(),
-        "issuer.key": issuer_key.to_pem(),
-        "root.key": root_key.to_pem(),
-    }
-    files |= {f"{name}.pem": pem.armor("CERTIFICATE", der) for name, der in
-              (("root", root), ("issuer", issuer), ("signer", signer), ("seal-maker", maker))}  # fmt: skip
-    for name, content in files.items():
-        _write(aside / name, content)
-    _sync(aside)
-    aside.rename(folder)
-    _sync(folder.parent)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A new file with mode 0600, on disk when this returns."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """A file with mode 0600 that is there whole or not at all."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    _write(aside, content)
-    aside.rename(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _unarmor(path: Path) -> bytes:
-    der: bytes = pem.unarmor(path.read_bytes())[2]
-    return der
-
-
-def _certify(
+def certify(
     name: str,
     key: PrivateKey,
     issuer_name: str,
@@ -235,11 +99,11 @@ def verify_chain(chain: Sequence[bytes], roots: Sequence[bytes], at: datetime) -
     """Whether a chain, signer first, ends at one of the trusted roots; False when it ends at nobody we know.
 
     Every link must hold: signature, validity at ``at`` (aware), issuer's name, the right to certify; the signer must
-    have the right to sign. Raises ``ChainFault`` when a link is broken.
+    have the right to sign. Raises ``ChainFault`` when a link is broken, ``Ended`` when only the time is wrong.
     """
     trusted, valid_from, valid_to = _verified(tuple(chain), tuple(roots))
     if not valid_from <= at <= valid_to:
-        raise ChainFault("a certificate was not valid at the time of signing")
+        raise Ended("a certificate was not valid at the time of signing")
     return trusted
 
 

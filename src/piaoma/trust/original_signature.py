@@ -13,7 +13,7 @@ from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.refusal import Refusal, Refused
 
 from .certificates import ChainFault, common_name, public_key, verify_chain
-from .signer import Signer
+from .signer import Signer, demand
 from .sm2 import PublicKey
 
 
@@ -34,10 +34,26 @@ class SignatureVerdict(msgspec.Struct, frozen=True):
 
 
 def sign_original(invoice: IssuedInvoice, signer: Signer) -> bytes:
-    """The signed original of an invoice. Whoever calls has asked the signer whether it is valid at that moment."""
-    assert invoice.signed_at is not None and signer.valid_at(invoice.signed_at), "a signature that will not verify"
-    composed = original.compose(invoice)
-    return original.assemble(composed, signer.sign(composed), signer.certificates)
+    """The signed original of an invoice. Raises ``SignerFault``."""
+    return sign_originals([invoice], signer)[0]
+
+
+def sign_originals(invoices: Sequence[IssuedInvoice], signer: Signer) -> list[bytes]:
+    """The signed originals of invoices, in order; the signer is asked once for all.
+
+    Chain and validity are checked for the moment that each states, now, whatever was checked before. Raises
+    ``SignerFault``; then none of them was signed.
+    """
+    composed = []
+    for invoice in invoices:
+        assert invoice.signed_at is not None, "an original states when it was signed"
+        demand(signer.fault_at(invoice.signed_at))
+        composed.append(original.compose(invoice))
+    signatures = signer.sign_all(composed)
+    return [
+        original.assemble(one, signature, signer.certificates)
+        for one, signature in zip(composed, signatures, strict=True)
+    ]
 
 
 @lru_cache(maxsize=64)

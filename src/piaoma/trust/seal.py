@@ -19,17 +19,11 @@ from asn1crypto import x509
 from piaoma.invoice.refusal import Refusal
 
 from . import ses
-from .certificates import (
-    SM2_WITH_SM3,
-    ChainFault,
-    Keyring,
-    common_name,
-    public_key,
-    validity,
-    verify_chain,
-    write_whole,
-)
+from .certificates import SM2_WITH_SM3, ChainFault, common_name, public_key, validity, verify_chain
+from .files import write_whole
+from .keystore import Keyring
 from .original_signature import Verdict
+from .signer import FileSigner, Signer, chain_fault, demand
 from .sm2 import PrivateKey, PublicKey, sm3
 
 SEAL_NAME = "票码沙盒测试章（样票无效）"
@@ -55,29 +49,48 @@ class SealSigner(Protocol):
         """The seal, DER; the signer is in its list."""
         ...
 
+    def fault_at(self, moment: datetime) -> str | None:
+        """The cause why a seal set at this moment (aware) would not verify or cannot be had, or None."""
+        ...
+
     def sign(self, data: bytes) -> bytes:
-        """The signature, DER."""
+        """The signature, DER. Raises ``SignerFault``."""
         ...
 
 
-class FileSealSigner:
-    """Seals with a key of a keyring."""
+class SignersSeal:
+    """A signer with the seal that was made for it."""
 
-    def __init__(self, key: PrivateKey, certificate: bytes, seal: bytes) -> None:
-        self._key = key
-        self.certificate = certificate
+    def __init__(self, signer: Signer, seal: bytes, root: bytes) -> None:
+        self._signer, self._root = signer, root
+        self.certificate = signer.certificates[0]
         self.seal = seal
 
+    def fault_at(self, moment: datetime) -> str | None:
+        """Signer, seal and the chain of the seal's maker are each asked."""
+        try:
+            maker: bytes = ses.Seal.load(self.seal)["certificate"].native
+            if _seal_fault(self.seal, self.certificate, moment):
+                return "ISSUE-SIGNER-NOT-VALID"
+            chain = _chain(maker, self._signer.certificates[1:], (self._root,))
+        except Exception:  # a seal that cannot be read is none to set
+            return "ISSUE-SIGNER-NOT-FITTING"
+        return self._signer.fault_at(moment) or chain_fault(chain, self._root, moment)
+
     def sign(self, data: bytes) -> bytes:
-        return self._key.sign(data)
+        return self._signer.sign(data)
 
 
-def open_seal(folder: Path, keyring: Keyring, now: datetime) -> FileSealSigner:
-    """The seal of the keyring's signer, made in the keyring's folder when there is none for it yet."""
-    kept = folder / f"seal-{sm3(keyring.signer).hex()[:16]}.esl"
+def open_seal(folder: Path, keyring: Keyring, now: datetime) -> SignersSeal:
+    """The seal of the keyring's signer and maker, made in the keyring's folder when there is none for them yet."""
+    earlier = folder / f"seal-{sm3(keyring.signer).hex()[:16]}.esl"  # named without the maker, who was always the same
+    if earlier.exists() and ses.Seal.load(earlier.read_bytes())["certificate"].native == keyring.seal_maker:
+        kept = earlier
+    else:
+        kept = folder / f"seal-{sm3(keyring.signer + keyring.seal_maker).hex()[:16]}.esl"
     if not kept.exists():
         write_whole(kept, make_seal(keyring.signer, keyring.seal_maker, keyring.seal_maker_key, now))
-    return FileSealSigner(keyring.signer_key, keyring.signer, kept.read_bytes())
+    return SignersSeal(FileSigner(keyring), kept.read_bytes(), keyring.root)
 
 
 def make_seal(signer: bytes, maker: bytes, maker_key: PrivateKey, now: datetime) -> bytes:
@@ -115,7 +128,11 @@ def make_seal(signer: bytes, maker: bytes, maker_key: PrivateKey, now: datetime)
 
 
 def sign_value(listed: bytes, path: str, signer: SealSigner, at: datetime) -> bytes:
-    """The signed value (SignedValue.dat) over a file that lists what is sealed; ``path`` is its place."""
+    """The signed value (SignedValue.dat) over a file that lists what is sealed; ``path`` is its place.
+
+    Raises ``SignerFault`` when it would not verify, or cannot be had.
+    """
+    demand(signer.fault_at(at))
     to_sign = ses.ToSign(
         {
             "version": ses.VERSION,

@@ -1,8 +1,7 @@
-"""Pages for everybody: home, help for every cause, verification of a file, health."""
+"""Pages for everybody: home, help for every cause, health."""
 
 from __future__ import annotations
 
-import asyncio
 from importlib import resources
 
 from starlette.requests import Request
@@ -10,20 +9,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.token import canonical
-from piaoma.desk.office import Office
-from piaoma.documents.check import Checked, check_view, examine
 from piaoma.documents.formats.json_document import SCHEMA_PATH, json_schema
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
-from . import forms
 from .errors import explained
 from .page import compressed, office_of, render, static_files
-from .throttle import Throttle
 
 YEAR_SECONDS = 365 * 86400
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
           "png": "image/png"}  # fmt: skip
-_verifications = Throttle(burst=20, per_minute=30)
 
 
 async def home(request: Request) -> Response:
@@ -61,34 +55,6 @@ def explained_plainly(request: Request, code: str) -> dict[str, str]:
             return "…"
 
     return explained(request, (Refusal(code, "", _Blank()),))[0]
-
-
-async def verify(request: Request) -> Response:
-    """查验: is this original whole, signed by whom, consistent?"""
-    if request.method != "POST":
-        return render(request, "verify.html", result=None)
-    _verifications.spend(request)
-    data = await forms.read_photo(request)
-    checked = await _checked(office_of(request), data)
-    result = {
-        "verdict": checked.verdict.value,
-        "reasons": explained(request, checked.reasons),
-        "signer": checked.signer,
-        "invoice": checked.invoice,
-    }
-    return render(request, "verify.html", result=result)
-
-
-async def _checked(office: Office, data: bytes) -> Checked:
-    """Check a file away from the loop; its views are drawn again in the cabinet's worker and compared."""
-    checked, redraws = await asyncio.to_thread(examine, data, office.roots, office.log_keys)
-    for redraw in redraws:
-        try:
-            drawn = await office.cabinet.view(redraw.original, redraw.kind, redraw.signed_value)
-        except Refused:
-            drawn = b""
-        checked = check_view(checked, redraw.shown, drawn)
-    return checked
 
 
 async def static(request: Request) -> Response:
@@ -130,8 +96,6 @@ routes = [
     Route("/", home),
     Route("/help", help_index),
     Route("/help/{cause}", help_cause),
-    Route("/verify", verify, methods=["GET"]),
-    Route("/verify/photo", verify, methods=["POST"]),
     Route("/static/{hash}/{name}", static),
     Route("/favicon.ico", icon),
     Route(SCHEMA_PATH, schema),

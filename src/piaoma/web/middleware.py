@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
 PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
+VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked at once
+_VERIFY = ("/verify", "/api/v1/verify")
 PATH_MAX = 2_000  # characters of path and query together
 SLOW_MS = 1_000
 HEADERS_MAX = 64 * 1024  # bytes of all headers
@@ -68,7 +70,7 @@ class Guard:
         if b"%00" in scope.get("raw_path", b"") or "\0" in scope["path"] or b"%00" in scope["query_string"]:
             # No page has such an address, and PostgreSQL has no such text.
             scope["path"], scope["raw_path"], scope["query_string"] = "/-", b"/-", b""
-        limit = PHOTO_BODY_MAX if scope["path"].endswith("/photo") else BODY_MAX
+        limit = _limit(scope["path"])
         status = 0
         received = 0
 
@@ -89,7 +91,9 @@ class Guard:
                     headers.append((b"cache-control", b"no-store"))
                 headers.append((b"x-request-id", request_id.encode()))
                 # A redirect shows nothing: what a page may do does not concern it.
-                headers.extend(self._always if 300 <= status < 400 else self._headers)
+                given = self._always if 300 <= status < 400 else self._headers
+                stricter = any(name == b"content-security-policy" for name, _ in headers)  # a page has its own
+                headers.extend(pair for pair in given if not (stricter and pair[0] == b"content-security-policy"))
             await send(message)
 
         try:
@@ -100,6 +104,13 @@ class Guard:
             if status >= 400 or elapsed_ms > SLOW_MS:
                 path = shown_path(scope["path"])
                 _log.info("request", method=scope["method"], path=path, status=status, ms=elapsed_ms, id=request_id)
+
+
+def _limit(path: str) -> int:
+    """Bytes that the body of a request to a path may have."""
+    if path in _VERIFY:
+        return VERIFY_BODY_MAX
+    return PHOTO_BODY_MAX if path.endswith("/photo") else BODY_MAX
 
 
 def shown_path(path: str) -> str:

@@ -85,6 +85,8 @@ def language_of(request: Request) -> Language:
 
 def wants_html(request: Request) -> bool:
     """Whether a person will read the answer."""
+    if request.url.path.startswith("/api/"):
+        return False
     accepted = request.headers.get("accept", "")
     return "text/html" in accepted or "application/json" not in accepted
 

@@ -8,9 +8,9 @@ from .opening import OFD_MARK
 from .reader import Document, read_ofd
 from .sealed import SealCheck, check_seal
 from .signs import SIGNATURE
-from .writer import CREATOR, OFD_VERSION, to_be_sealed, write
+from .writer import CREATOR, EMBEDDED, NAMED, VERSIONS, to_be_sealed, write
 
 __all__ = [
-    "CREATOR", "OFD_MARK", "OFD_VERSION", "SIGNATURE", "Document", "SealCheck", "check_seal", "read_ofd",
-    "to_be_sealed", "write",
+    "CREATOR", "EMBEDDED", "NAMED", "OFD_MARK", "SIGNATURE", "VERSIONS", "Document", "SealCheck", "check_seal",
+    "read_ofd", "to_be_sealed", "write",
 ]  # fmt: skip

@@ -7,13 +7,15 @@ the layout measured them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, groupby
 from math import cos, radians, sin
 
 from piaoma.documents.ticket import MM_PER_POINT
 from piaoma.invoice import printable
+
+from .fonts import Subset
 
 SONG, KAI, MONO = 1, 2, 3  # ids of the fonts
 FONTS = ((SONG, "宋体", "SimSun"), (KAI, "楷体", "KaiTi"), (MONO, "Courier New", "Courier New"))
@@ -55,10 +57,11 @@ def escaped(text: str) -> str:
 
 class Layer:
     """What is drawn, in order. ``plain`` says what may be left out or shortened, for readers of annotations that are
-    simpler than those of pages."""
+    simpler than those of pages. ``subsets`` are the fonts that go with the document, by their ids."""
 
-    def __init__(self, ids: Ids, *, plain: bool = False) -> None:
+    def __init__(self, ids: Ids, *, plain: bool = False, subsets: Mapping[int, Subset] | None = None) -> None:
         self.ids = ids
+        self._subsets = subsets or {}
         self._plain = plain
         self.objects: list[str] = []
 
@@ -78,6 +81,8 @@ class Layer:
         steps = _steps(text, font, (room or width) / em)
         wide = sum(steps) * em
         left = x + (0 if align == "left" else (width - wide) / (2 if align == "center" else 1))
+        if font in self._subsets:
+            return self._pieces(self._subsets[font], left, y, text, steps, em, font, colour)
         name = self.ids.next()
         self.objects.append(
             f'<ofd:TextObject ID="{name}" Boundary="{number(left)} {number(y)} {number(wide)} {number(em * 1.1)}"'
@@ -86,9 +91,39 @@ class Layer:
         )
         return [name]
 
+    def _pieces(
+        self, subset: Subset, left: float, y: float, text: str, steps: Sequence[float], em: float, font: int,
+        colour: str,
+    ) -> list[int]:  # fmt: skip
+        """The objects of a text in a font that goes with the document. A character beyond the BMP is one of its own
+        that names its glyph, since it counts as two and readers would look for two glyphs."""
+        subset.use(text)
+        names, start = [], 0
+        for rare, group in groupby(text, lambda letter: letter > "\uffff"):
+            for piece in group if rare else ("".join(group),):
+                end = start + len(piece)
+                before, wide = sum(steps[:start]) * em, sum(steps[start:end]) * em
+                glyph = (
+                    f'<ofd:CGTransform CodePosition="0" CodeCount="2" GlyphCount="1"><ofd:Glyphs>'
+                    f"{subset.number(piece)}</ofd:Glyphs></ofd:CGTransform>"
+                    if rare
+                    else ""
+                )
+                names.append(self.ids.next())
+                box = f"{number(left + before)} {number(y)} {number(wide)} {number(em * 1.1)}"
+                self.objects.append(
+                    f'<ofd:TextObject ID="{names[-1]}" Boundary="{box}" Font="{font}" Size="{number(em)}"'
+                    f"{_UNTURNED if self._plain else ''}>{_fill(colour)}{glyph}"
+                    f"{_code(piece, steps[start:end], 0.0, em, plain=self._plain)}</ofd:TextObject>"
+                )
+                start = end
+        return names
+
     def slanted(self, x: float, y: float, text: str, size: float, degrees: float, colour: str, alpha: int) -> None:
         """A row of text that rises from its left end at (x, y)."""
         em, turn = size * MM_PER_POINT, radians(degrees)
+        if SONG in self._subsets:
+            self._subsets[SONG].use(text)
         steps = _steps(text, SONG, 0)
         wide = sum(steps) * em
         high = wide * sin(turn) + em * 1.2

@@ -6,7 +6,7 @@ CustomTags give them, so that accounting programs find them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -28,6 +28,7 @@ from piaoma.documents.layout import (
 from piaoma.documents.ticket import MM_PER_POINT, SIZES, Block, Ticket
 
 from .drawing import ASCENT, KAI, MONO, RED, SLATE, SONG, Ids, Layer
+from .fonts import Subset
 
 STAMP = (86.0, 20.1, 38.0, 9.0)  # x y width height of the sandbox's mark
 SEAL = (44.0, 20.1, 38.0, 9.0)  # of the seal's own picture, beside it: some readers draw both, some only one of them
@@ -50,8 +51,11 @@ class Tag(msgspec.Struct, frozen=True):
 class PageForm:
     """One page, drawn: ``template`` has what every invoice has, ``values`` what this one says."""
 
-    def __init__(self, ids: Ids, ticket: Ticket, symbol: Symbol, page: Page) -> None:
-        self.template, self.values, self.marks = Layer(ids), Layer(ids), Layer(ids, plain=True)
+    def __init__(
+        self, ids: Ids, ticket: Ticket, symbol: Symbol, page: Page, subsets: Mapping[int, Subset] | None = None
+    ) -> None:
+        self.template, self.values = Layer(ids, subsets=subsets), Layer(ids, subsets=subsets)
+        self.marks = Layer(ids, plain=True, subsets=subsets)
         self.tags: list[Tag] = []
         self._page = page
         self._rules = [(65.5, 18.0, 138.5, 18.0), (65.5, 19.0, 138.5, 19.0)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from lxml import etree
@@ -24,8 +24,11 @@ _ORIGINAL_ROOT = b"<EInvoice"
 _ROOT_BYTES = 400
 
 
+Piece = tuple[float, float, str]  # top and left in millimetres, and the text that begins there
+
+
 class Document(msgspec.Struct, frozen=True):
-    """What an OFD holds. ``values`` are those of CustomTags, each as often as it stands; ``text`` is page by page."""
+    """What an OFD holds. ``values`` are those of CustomTags, each as often as it stands."""
 
     package: Package
     original: bytes | None
@@ -33,8 +36,13 @@ class Document(msgspec.Struct, frozen=True):
     creator_version: str
     facts: dict[str, str]
     values: dict[str, tuple[str, ...]]
-    text: tuple[str, ...]
+    pieces: tuple[list[Piece], ...]  # texts of each page
     signatures: str  # the part that lists its seals; empty when there is none
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The text of each page, row by row; worked out when asked for, since judging does not need it."""
+        return tuple(map(_rows, self.pieces))
 
 
 def read_ofd(data: bytes) -> Document:
@@ -53,7 +61,12 @@ def read_ofd(data: bytes) -> Document:
     ]
     if len(pages) > PAGES_MAX:
         raise refuse("OFD-TOO-LARGE", have=f"{len(pages)} pages", max=PAGES_MAX)
-    objects, text = _texts(package, pages)
+    templates = {
+        one.get("ID", ""): place_of(root, one.get("BaseLoc", ""), package)
+        for one in elements(document, "TemplatePage")
+        if one.get("BaseLoc")
+    }
+    objects, pieces = _texts(package, pages, templates)
     signatures = inner(body, "Signatures")
     return Document(
         package=package,
@@ -62,7 +75,7 @@ def read_ofd(data: bytes) -> Document:
         creator_version=inner(body, "CreatorVersion"),
         facts={one.get("Name", ""): (one.text or "").strip() for one in elements(body, "CustomData")},
         values=_values(package, root, document, objects),
-        text=text,
+        pieces=pieces,
         signatures=place_of("OFD.xml", signatures, package) if signatures else "",
     )
 
@@ -105,18 +118,31 @@ def _original(package: Package) -> bytes | None:
     return found[0] if len(found) == 1 else None
 
 
-def _texts(package: Package, pages: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], tuple[str, ...]]:
-    """The text of each object by page and id, and the text of each page by rows."""
+def _texts(
+    package: Package, pages: list[tuple[str, str]], templates: Mapping[str, str]
+) -> tuple[dict[tuple[str, str], str], tuple[list[Piece], ...]]:
+    """The text of each object by page and id, and the pieces of each page, with the labels of its template."""
     objects: dict[tuple[str, str], str] = {}
-    texts = []
+    texts, labels = [], dict[str, list[Piece]]()
     for page, part in pages:
-        pieces: list[tuple[float, float, str]] = []
-        for one in elements(package.xml(part), "TextObject"):
-            text = "".join(code.text or "" for code in elements(one, "TextCode"))
-            objects.setdefault((page, one.get("ID", "")), text)
-            pieces.append((*_corner(one.get("Boundary", "")), text))
-        texts.append(_rows(pieces))
+        root = package.xml(part)
+        pieces: list[Piece] = []
+        for identifier, piece in _pieces(root):
+            objects.setdefault((page, identifier), piece[2])
+            pieces.append(piece)
+        for template in {one.get("TemplateID", "") for one in elements(root, "Template")} & set(templates):
+            if template not in labels:
+                labels[template] = [piece for _, piece in _pieces(package.xml(templates[template]))]
+            pieces += labels[template]
+        texts.append(pieces)
     return objects, tuple(texts)
+
+
+def _pieces(root: etree._Element) -> Iterator[tuple[str, Piece]]:
+    """(id, place and text) of each text of a page."""
+    for one in elements(root, "TextObject"):
+        text = "".join(code.text or "" for code in elements(one, "TextCode"))
+        yield one.get("ID", ""), (*_corner(one.get("Boundary", "")), text)
 
 
 def _corner(boundary: str) -> tuple[float, float]:
@@ -128,7 +154,7 @@ def _corner(boundary: str) -> tuple[float, float]:
     return y, x
 
 
-def _rows(pieces: list[tuple[float, float, str]]) -> str:
+def _rows(pieces: list[Piece]) -> str:
     """Texts by their place: rows from the top, each from the left."""
     rows: list[list[tuple[float, str]]] = []
     top = float("-inf")

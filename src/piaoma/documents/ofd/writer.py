@@ -1,35 +1,38 @@
 """Writing an OFD: a pure function of the original and of the signed value that was made for it once.
 
 The package is that of GB/T 33190-2016 as real 数电票 have it (ofd-and-pdf.md §1 [C]): a template for the frame of each
-page, values on the page, CustomTags that point at them, the original attached. Fonts are named, not embedded.
+page, values on the page, CustomTags that point at them, the original attached. Fonts are named, as real files do it,
+or, as an option, go with the document, so that it looks the same wherever it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Container
 from datetime import datetime
 from functools import lru_cache
 
 import msgspec
-import segno
 
-from piaoma.codes.printed import invoice_text
-from piaoma.codes.symbol import Symbol
+from piaoma.codes.printed_symbol import invoice_symbol
 from piaoma.documents.layout import Page, pages_of
 from piaoma.documents.ticket import Ticket, ticket_of
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.original_reader import read
 from piaoma.trust import sealed_at
 
-from .drawing import FONTS, Ids, escaped, number
+from .drawing import FONTS, KAI, MONO, SONG, Ids, escaped, number
+from .fonts import FORM, Subset
 from .form import LINE_TAGS, SEAL, PageForm
 from .packing import pack
 from .signs import SIGNATURE, SIGNED_VALUE, signature_xml, signatures_xml
 
-OFD_VERSION = "o1"  # of what is drawn; another one draws other bytes, which need a seal of their own
+# Of what is drawn, by its kind: another version draws other bytes, which need a seal of their own. Fonts are named, or
+# go with the document.
+NAMED, EMBEDDED = "ofd", "ofd-embedded"
+VERSIONS = {NAMED: "o2", EMBEDDED: "o2e"}
 CREATOR = "Piaoma"
-QR_MASK = 2  # always the same, so that the symbol follows from the standard alone and costs no weighing of all eight
 ORIGINAL = "Doc_0/Attachs/original_invoice.xml"
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -46,24 +49,24 @@ class Drawn(msgspec.Struct, frozen=True):
     sandbox: bool
 
 
-def write(original: bytes, signed_value: bytes = b"") -> bytes:
+def write(original: bytes, signed_value: bytes = b"", kind: str = NAMED) -> bytes:
     """The OFD of an original; sealed when there is a signed value over ``to_be_sealed``.
 
     Raises ``Refused`` as ``original_reader.read``, and ``ValueError`` when the signed value cannot be read.
     """
-    drawn = draw(original, sealed=bool(signed_value))
+    drawn = draw(original, sealed=bool(signed_value), kind=kind)
     parts = drawn.parts
     if signed_value:
         parts = parts | {SIGNATURE: _listed(drawn, sealed_at(signed_value)), SIGNED_VALUE: signed_value}
     return pack(parts)
 
 
-def to_be_sealed(original: bytes, at: datetime) -> bytes | None:
+def to_be_sealed(original: bytes, at: datetime, kind: str = NAMED) -> bytes | None:
     """The file that lists what a seal of that moment covers; it stands at ``SIGNATURE``.
 
     None for a real number: the sandbox's seal is not set on what may be a real invoice.
     """
-    drawn = draw(original, sealed=True)
+    drawn = draw(original, sealed=True, kind=kind)
     return _listed(drawn, at) if drawn.sandbox else None
 
 
@@ -72,27 +75,30 @@ def _listed(drawn: Drawn, at: datetime) -> bytes:
 
 
 @lru_cache(maxsize=1)  # what is to be sealed is written next
-def draw(original: bytes, *, sealed: bool) -> Drawn:
+def draw(original: bytes, *, sealed: bool, kind: str = NAMED) -> Drawn:
     """All parts but the seal's own."""
     invoice = read(original)
     ticket = ticket_of(invoice)
     ids = Ids()
-    text = invoice_text(invoice)
-    symbol = Symbol(text, segno.make_qr(text, error="m", boost_error=False, mask=QR_MASK))
+    symbol = invoice_symbol(invoice)
     laid = pages_of(ticket)
     kinds = [_kind(page, place) for place, page in enumerate(laid)]
     firsts = {kind: kinds.index(kind) for kind in kinds}  # the first page of each kind
     pages = [ids.next() for _ in laid]
     templates = {kind: ids.next() for kind in firsts}
-    forms = [PageForm(ids, ticket, symbol, page) for page in laid]
+    subsets = {SONG: Subset(), MONO: Subset()} if kind == EMBEDDED else {}
+    forms = [PageForm(ids, ticket, symbol, page, subsets) for page in laid]
+    files = {font: subset.file(f"PiaomaSubset{font}") for font, subset in subsets.items() if subset.complete}
+    if subsets:
+        files[KAI] = FORM.read_bytes()
     marks = {kind: (ids.next(), ids.next()) for kind in firsts}  # annotations
     attachment = ids.next()
     parts: dict[str, str | bytes] = {
-        "OFD.xml": _package_xml(invoice, ticket, original, sealed=sealed),
+        "OFD.xml": _package_xml(invoice, ticket, original, VERSIONS[kind], sealed=sealed),
         "Doc_0/Document.xml": "",  # when the highest id is known
-        "Doc_0/PublicRes.xml": _fonts_xml(),
+        "Doc_0/PublicRes.xml": _fonts_xml(files),
         "Doc_0/DocumentRes.xml": f'<ofd:Res {_NAMESPACE} BaseLoc="Res"/>',
-    }
+    } | {f"Doc_0/Res/{_font_file(font)}": files[font] for font in sorted(files)}
     for place, (kind, form, page) in enumerate(zip(kinds, forms, laid, strict=True)):
         area = f"<ofd:Area><ofd:PhysicalBox>0 0 210 {number(page.height)}</ofd:PhysicalBox></ofd:Area>"
         if firsts[kind] == place:
@@ -140,7 +146,7 @@ def _kind(page: Page, place: int) -> str:
     return "items" if page.rows is not None else "remark"
 
 
-def _package_xml(invoice: IssuedInvoice, ticket: Ticket, original: bytes, *, sealed: bool) -> str:
+def _package_xml(invoice: IssuedInvoice, ticket: Ticket, original: bytes, version: str, *, sealed: bool) -> str:
     facts = {
         "发票号码": ticket.number,
         "销售方纳税人识别号": ticket.seller.taxpayer_id,
@@ -159,7 +165,7 @@ def _package_xml(invoice: IssuedInvoice, ticket: Ticket, original: bytes, *, sea
         f"<ofd:DocID>{hashlib.sha256(original).hexdigest()[:32]}</ofd:DocID>"
         f"<ofd:Author>{escaped(ticket.seller.name)}</ofd:Author>"
         f"<ofd:CreationDate>{day}</ofd:CreationDate><ofd:ModDate>{day}</ofd:ModDate>"
-        f"<ofd:Creator>{CREATOR}</ofd:Creator><ofd:CreatorVersion>{OFD_VERSION}</ofd:CreatorVersion>"
+        f"<ofd:Creator>{CREATOR}</ofd:Creator><ofd:CreatorVersion>{version}</ofd:CreatorVersion>"
         f"<ofd:CustomDatas>{data}</ofd:CustomDatas></ofd:DocInfo><ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot>"
         + ("<ofd:Signatures>Doc_0/Signs/Signatures.xml</ofd:Signatures>" if sealed else "")
         + "</ofd:DocBody></ofd:OFD>"
@@ -185,9 +191,19 @@ def _document_xml(pages: list[int], firsts: dict[str, int], templates: dict[str,
     )
 
 
-def _fonts_xml() -> str:
-    fonts = "".join(f'<ofd:Font ID="{font}" FontName="{name}" FamilyName="{family}"/>' for font, name, family in FONTS)
+def _fonts_xml(files: Container[int]) -> str:
+    """The fonts; those that go with the document have a file. A font that lacks a character of this invoice has none:
+    a reader's own may have it."""
+    fonts = "".join(
+        f'<ofd:Font ID="{font}" FontName="{name}" FamilyName="{family}"'
+        + (f"><ofd:FontFile>{_font_file(font)}</ofd:FontFile></ofd:Font>" if font in files else "/>")
+        for font, name, family in FONTS
+    )
     return f'<ofd:Res {_NAMESPACE} BaseLoc="Res"><ofd:Fonts>{fonts}</ofd:Fonts></ofd:Res>'
+
+
+def _font_file(font: int) -> str:
+    return f"font_{font}.ttf"
 
 
 def _annotations_xml(pages: list[int], places: list[int]) -> str:

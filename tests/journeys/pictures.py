@@ -124,6 +124,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     )
     phone.click("form:has(#files) button")
     shot(phone, "verify-result")
+    take_life(served, folder, browser, mint(desk, base, "58"))
     take_outages(served, folder, browser, desk)
     desk.set_viewport_size(PHONE)
     for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):
@@ -136,6 +137,28 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "print-a6")
     png = phone.request.get(url.replace("/S/", "/s/") + "/file/png")
     (folder / "invoice-pdf.png").write_bytes(png.body())
+
+
+def take_life(served: Served, folder: Path, browser: Browser, url: str) -> None:
+    """What a customer has after the invoice."""
+    phone = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    phone.goto(url)
+    phone.fill("#name", "武汉某某科技有限公司")
+    phone.fill("#taxpayer_id", "91110108690017781B")
+    phone.click("text=使用这个抬头")
+    phone.click("form[action$=confirm] button.main")
+    phone.wait_for_selector("text=发票已开具")
+    phone.click("button[name=days][value='7']")
+    phone.screenshot(path=folder / "customer-hand-on.png", full_page=True)
+    shared = phone.get_attribute("#share a", "href") or ""
+    for address, name in (
+        (phone.url.partition("?")[0].partition("#")[0].replace("/result", "/ask"), "customer-ask"),
+        (shared, "customer-shared"), (f"{served.base_url}/my", "customer-list"),
+        (f"{served.base_url}/titles", "customer-titles"), (f"{served.base_url}/privacy", "customer-privacy"),
+        (f"{served.base_url}/my?big=1", "customer-list-large"),
+    ):  # fmt: skip
+        phone.goto(address)
+        phone.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def take_outages(served: Served, folder: Path, browser: Browser, desk: Page) -> None:

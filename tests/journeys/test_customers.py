@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route
 
 from tests.journeys.pictures import DESK, PHONE, mint, register
 from tests.journeys.served import Served, serve
@@ -156,14 +156,11 @@ def test_a_slow_and_lossy_network(browser: Browser, shop: tuple[Served, Page]) -
     assert usable < 5_000  # a bound that a loaded machine keeps; the figure itself is bench's
     page.fill("#name", "武汉某某科技有限公司")
     page.fill("#taxpayer_id", "91110108690017781B")
-    held: list[Route] = []
-    page.route("**/title", lambda route: held.append(route))
-    page.click("text=使用这个抬头", no_wait_after=True)
-    page.wait_for_timeout(5_500)
-    # Asked of the browser itself: Playwright would wait for the answer that does not come.
-    told = {"expression": "document.getElementById('offline').innerText", "returnByValue": True}
-    assert "网络不稳定，已保存" in session.send("Runtime.evaluate", told)["result"]["value"]
-    held[0].abort()
+    # No answer that a page could be made of: the browser stays where it is, as on a dead line.
+    page.route("**/title", lambda route: route.fulfill(status=204))
+    page.click("text=使用这个抬头")
+    page.wait_for_selector("#offline", state="visible", timeout=15_000)
+    assert "网络不稳定，已保存" in page.inner_text("#offline")
     page.unroute("**/title")
     page.goto(url)
     assert page.input_value("#name") == "武汉某某科技有限公司", "what was typed outlives the lost request"
@@ -183,7 +180,9 @@ def test_a_slow_and_lossy_network(browser: Browser, shop: tuple[Served, Page]) -
 
     page.route("**/confirm", lose_answer)
     page.click("button:has-text('确认开票')", no_wait_after=True)
-    page.wait_for_timeout(500)
+    with pytest.raises(Error, match="ERR_FAILED"):
+        page.wait_for_url("**/result", wait_until="commit")
+    page.wait_for_timeout(1_500)  # until the browser has shown its own page of the error
     page.goto(url)
     page.wait_for_selector("text=发票已开具")
     assert lost

@@ -20,7 +20,7 @@ pickups = Throttle(burst=5, per_minute=5)
 _strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
 
 
-async def look(request: Request) -> tuple[Scan, str]:
+async def scanned(request: Request) -> tuple[Scan, str]:
     """What this browser may see of the code, and its holder's secret (new when it had none)."""
     holder = cookies.holder_of(request) or cookies.new_holder()
     token = request.path_params["token"]
@@ -82,7 +82,7 @@ def carried(request: Request) -> str:
 
 async def held_invoice(request: Request) -> tuple[Scan, Invoice]:
     """The code of this address and its invoice, for its holder. Raises ``Refused`` INVOICE-NOT-FOUND."""
-    found, _ = await look(request)
+    found, _ = await scanned(request)
     if found.invoice is None:
         raise refuse("INVOICE-NOT-FOUND")
     return found, found.invoice

@@ -34,7 +34,7 @@ from .errors import explained, status_of
 from .files import file_response
 from .hand_on import hand_on_view
 from .live import stream_state
-from .looking import carried, carried_parts, look, note_opened, pickups
+from .looking import carried, carried_parts, note_opened, pickups, scanned
 from .page import office_of, render
 from .throttle import Throttle
 from .titles import typed_title
@@ -49,7 +49,7 @@ _mails = Throttle(burst=5, per_minute=2)
 
 async def show(request: Request) -> Response:
     """The code's page, whatever its state."""
-    found, holder = await look(request)
+    found, holder = await scanned(request)
     response = await _page(request, found, holder)
     if found.mine and found.invoice is not None:
         await note_opened(request, found)
@@ -157,7 +157,7 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
 
 async def keep_title(request: Request) -> Response:
     """Take a title from the form, a pasted block or the button 个人; then show the confirm button."""
-    found, holder = await look(request)
+    found, holder = await scanned(request)
     form = await forms.read_form(request)
     token = found.code.token
     wallet = cookies.wallet_of(request)
@@ -191,7 +191,7 @@ async def keep_title(request: Request) -> Response:
 
 async def photo(request: Request) -> Response:
     """Read a title QR from a photo."""
-    found, holder = await look(request)
+    found, holder = await scanned(request)
     _confirms.spend(request, "photo")
     try:
         title = await asyncio.to_thread(read_title, await forms.read_photo(request))
@@ -244,7 +244,7 @@ async def do_confirm(request: Request) -> Response:
 async def do_unlock(request: Request) -> Response:
     """取票码: open the invoice of a used code in this browser."""
     form = await forms.read_form(request)
-    found, holder = await look(request)
+    found, holder = await scanned(request)
     token = found.code.token
     pickups.spend(request, token)
     try:
@@ -260,7 +260,7 @@ async def do_unlock(request: Request) -> Response:
 async def do_send(request: Request) -> Response:
     """Send the invoice to an address; a mistyped domain is asked about first."""
     form = await forms.read_form(request)
-    found, holder = await look(request)
+    found, holder = await scanned(request)
     token = found.code.token
     if found.invoice is None:
         return await _page(request, found, holder)
@@ -282,7 +282,7 @@ async def do_send(request: Request) -> Response:
 
 async def download(request: Request) -> Response:
     """The original or a view of it, to its holder."""
-    found, _ = await look(request)
+    found, _ = await scanned(request)
     kind = request.path_params["kind"]
     if found.invoice is None:
         raise Refused(Refusal("INVOICE-NOT-FOUND"))
@@ -292,7 +292,7 @@ async def download(request: Request) -> Response:
 
 async def show_preview(request: Request) -> Response:
     """What the ticket will look like."""
-    found, _ = await look(request)
+    found, _ = await scanned(request)
     wallet = cookies.wallet_of(request)
     buyer = found.code.offer.buyer or (wallet.titles[0] if wallet.titles else Buyer("　", natural_person=True))
     draft = draft_of(found.code.offer, found.merchant, buyer)
@@ -302,7 +302,7 @@ async def show_preview(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The state, for scripts."""
-    found, _ = await look(request)
+    found, _ = await scanned(request)
     return JSONResponse(
         {"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None}
     )
@@ -316,7 +316,7 @@ async def seen(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
-    seen, holder = await look(request)
+    seen, holder = await scanned(request)
 
     async def read_state() -> tuple[str, bool]:
         found = await scan(office_of(request), seen.code.token, holder, granted=seen.mine)

@@ -11,7 +11,6 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from piaoma.documents.check import Trusted, check
 from piaoma.documents.faces import font_files
 from piaoma.documents.ofd import EMBEDDED, SIGNATURE, VERSIONS, read_ofd, to_be_sealed, write
 from piaoma.documents.ofd.packing import pack
@@ -19,8 +18,8 @@ from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.trust import Verdict, sign_value
 from tests.documents.goldens import original_of
+from tests.documents.test_ofd import checked, parts_of, ring
 from tests.documents.test_ofd import original_of as signed_original
-from tests.documents.test_ofd import parts_of, ring
 from tests.documents.test_pdf import bare
 from tests.invoice.test_original import AT, example
 
@@ -35,17 +34,13 @@ def sealed() -> bytes:
     return write(original, sign_value(listed, f"/{SIGNATURE}", ring()[1], AT), EMBEDDED)
 
 
-def judged(data: bytes) -> Verdict:
-    return check(data, Trusted((ring()[0].root,))).verdict
-
-
 def test_it_is_sealed_drawn_again_and_every_change_of_a_font_is_seen() -> None:
     """Valid as it is; with another byte in a font, not; the same bytes each time."""
     data = sealed()
-    assert judged(data) is Verdict.VALID
+    assert checked(data).verdict is Verdict.VALID
     parts = parts_of(data)
     font = parts[SONG]
-    assert judged(pack(parts | {SONG: font[:-9] + bytes((font[-9] ^ 1,)) + font[-8:]})) is Verdict.INVALID
+    assert checked(pack(parts | {SONG: font[:-9] + bytes((font[-9] ^ 1,)) + font[-8:]})).verdict is Verdict.INVALID
     original = original_of("one-line")
     assert write(original, b"", EMBEDDED) == write(original, b"", EMBEDDED) != write(original)
 

@@ -12,10 +12,13 @@ from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signatu
 from pyhanko_certvalidator import ValidationContext
 
 from piaoma.desk.config import Config, ConfigFault, load_config
+from piaoma.documents.check import Trusted, check
 from piaoma.documents.embedded import embedded_original
 from piaoma.documents.pdf_signature import is_signed_copy, sign
 from piaoma.documents.render import render
+from piaoma.documents.report import Light
 from piaoma.invoice.refusal import Refused
+from piaoma.trust import Verdict
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from tests.conftest import Shop, with_shop
 from tests.desk.test_views import issue_one
@@ -82,7 +85,7 @@ def test_only_just_such_an_update_is_taken_for_a_signed_copy(pair: tuple[bytes, 
     assert not is_signed_copy(signed[:-1], drawn)
     assert not is_signed_copy(signed.replace(b"/F 132", b"/F 134"), drawn)
     assert not is_signed_copy(signed + signed[len(drawn) :], drawn)
-    for place in range(len(drawn) + 1, len(signed), 61):
+    for place in range(len(drawn) + 1, len(signed), 211):
         assert not is_signed_copy(signed[:place] + bytes((signed[place] ^ 1,)) + signed[place + 1 :], drawn), place
 
 
@@ -91,6 +94,12 @@ def test_the_shop_signs_when_it_is_told_to(tmp_path: Path) -> None:
 
     async def story(shop: Shop) -> tuple[bytes, bytes]:
         number = await issue_one(shop)
+        pdf = await shop.office.view(shop.id, number, "pdf")
+        report = check(pdf, Trusted(shop.office.roots))
+        assert report.verdict is Verdict.VALID and report.light("view") is Light.OK
+        # With another byte in the signature only the original inside is known to be good.
+        broken = check(pdf[:-700] + bytes((pdf[-700] ^ 1,)) + pdf[-699:], Trusted(shop.office.roots))
+        assert broken.verdict is not Verdict.VALID
         return await shop.office.view(shop.id, number, "pdf"), await shop.office.view(shop.id, number, "pdf")
 
     first, second = with_shop(Config(data=str(tmp_path / "a"), pdf_signature="p256"), story)

@@ -17,6 +17,7 @@ from piaoma.invoice.classification import load
 from piaoma.invoice.draft import Line, LineKind
 from piaoma.invoice.inspect import inspect
 from piaoma.invoice.issued import IssuedInvoice
+from piaoma.invoice.lines import price_line
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.red import BlueState, RedDraft, RedLine
 from piaoma.invoice.red_form import (
@@ -25,6 +26,7 @@ from piaoma.invoice.red_form import (
     PENDING,
     RedFormState,
     RedReason,
+    Side,
     confirm_until,
     first_state,
     may_follow,
@@ -168,9 +170,9 @@ def test_the_thirteen_states() -> None:
     """Two can be invoiced, two wait, nine are final; who raises it decides where it begins; 72 hours."""
     assert len(RedFormState) == 13 and len(FINAL) == 9
     assert {state.value for state in ISSUABLE} == {"01", "04"} and {state.value for state in PENDING} == {"02", "03"}
-    assert first_state(raised_by_seller=True, used=False) is RedFormState.NO_CONFIRMATION
-    assert first_state(raised_by_seller=True, used=True) is RedFormState.AWAITING_BUYER
-    assert first_state(raised_by_seller=False, used=True) is RedFormState.AWAITING_SELLER
+    assert first_state(Side.SELLER, used=False) is RedFormState.NO_CONFIRMATION
+    assert first_state(Side.SELLER, used=True) is RedFormState.AWAITING_BUYER
+    assert first_state(Side.BUYER, used=True) is RedFormState.AWAITING_SELLER
     assert confirm_until(AT) - AT == timedelta(hours=72)
 
 
@@ -186,3 +188,40 @@ def test_a_form_moves_only_where_it_may(state: RedFormState) -> None:
         assert {RedFormState.CONFIRMED, denial, RedFormState.TIMED_OUT, RedFormState.WITHDRAWN} <= following
     else:
         assert RedFormState.TIMED_OUT not in following
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 100_000), st.sampled_from(["0.13", "0.09", "0.06", "0.03", "0.01", "0"]),
+    st.lists(st.integers(1, 60_000), max_size=8),
+)  # fmt: skip
+def test_sums_given_back_become_legal_red_lines(total: int, rate: str, parts: list[int]) -> None:
+    """Tax-inclusive sums of any size, one after the other, and then the rest: each is a line that the rules let pass,
+    and together they are the item to the fen."""
+    line = Line("餐费", CODE, D(rate), D(total).scaleb(-2))
+    one = msgspec.structs.replace(blue_of(TEA), lines=(price_line(line, DRAFT, "*餐饮服务*餐费"),))
+    earlier: list[RedLine] = []
+    for fen in [*parts, None]:
+        rest = red.left(one, earlier)[0]
+        inclusive = sum(rest) if fen is None else min(D(fen).scaleb(-2), sum(rest))
+        if not inclusive:
+            continue
+        made = RedLine(0, *red.share(red.items(one)[0], rest, inclusive))
+        assert made.amount + made.tax == -inclusive
+        found = check_red(red_draft(made, blue=one), OPEN, earlier, used=True)
+        # A fen or two can be all tax or none of it: then there is no line to write, and the rules say so.
+        if [refusal.cause for refusal in found] in ([], ["RED-NOT-NEGATIVE"]):
+            earlier += [] if found else [made]
+        else:
+            raise AssertionError(found)
+    amount, tax = red.left(one, earlier)[0]
+    assert amount + tax <= D("0.08")
+
+
+def test_a_red_invoice_is_worked_out_as_any_other() -> None:
+    """Its draft, priced lines and totals give the invoice; a deduction that the blue one states is stated again."""
+    draft = red_draft()
+    made = red.draft_of(draft)
+    assert [line.name for line in made.lines] == ["餐费", "茶位费"] and made.remark.startswith("被红冲蓝字数电票号码")
+    blue = msgspec.structs.replace(BLUE, remark="差额征税：20.00 元。 谢谢")
+    assert red.draft_of(red_draft(blue=blue)).remark.startswith("差额征税：20.00 元。 被红冲蓝字数电票号码")

@@ -125,6 +125,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     phone.click("form:has(#files) button")
     shot(phone, "verify-result")
     take_life(served, folder, browser, mint(desk, base, "58"))
+    take_corrections(served, folder, browser, desk)
     take_outages(served, folder, browser, desk)
     desk.set_viewport_size(PHONE)
     for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):
@@ -137,6 +138,71 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "print-a6")
     png = phone.request.get(url.replace("/S/", "/s/") + "/file/png")
     (folder / "invoice-pdf.png").write_bytes(png.body())
+
+
+def take_corrections(served: Served, folder: Path, browser: Browser, desk: Page) -> None:
+    """A customer's 换开 that the shop agrees to, and a part of a used invoice that its buyer must confirm."""
+    base = served.base_url
+
+    def shot(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    phone = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    url = mint(desk, base, "88").replace("/S/", "/s/")
+    phone.goto(url)
+    phone.fill("#name", "武汉某某科技有限公司")
+    phone.fill("#taxpayer_id", "91110108690017781B")
+    phone.click("text=使用这个抬头")
+    phone.click("form[action$=confirm] button.main")
+    phone.click("text=抬头有误，换开")
+    phone.fill("#name", "武汉另一家贸易有限公司")
+    phone.fill("#taxpayer_id", "92330781MA2EDMFU50")
+    phone.click("text=使用这个抬头")
+    shot(phone, "customer-reissue")
+    phone.click("button.main")
+    shot(phone, "customer-reissue-asked")
+    desk.goto(f"{base}/console/corrections")
+    desk.click("tbody a.open")
+    shot(desk, "console-reissue-asked")
+    desk.click("button.main")
+    desk.wait_for_selector("text=已换开")
+    shot(desk, "console-reissue-done")
+    phone.goto(f"{url}/result")
+    phone.click("summary:has-text('以前的发票')")
+    shot(phone, "customer-reissued")
+    desk.click("dl a.id >> nth=0")
+    shot(desk, "console-invoice-replaced")
+    desk.click("#related tbody a.id >> nth=0")
+    shot(desk, "console-invoice-red")
+    red = desk.url.rpartition("/")[2]
+    (folder / "red-invoice.png").write_bytes(desk.request.get(f"{base}/console/invoices/{red}/file/png").body())
+    phone.goto(mint(desk, base, "212"))
+    phone.click("form[action$=confirm] button.main")
+    phone.wait_for_selector(".good")
+    desk.goto(f"{base}/console/invoices?min=212&max=212")
+    desk.click("tbody a.open")
+    number = desk.url.rpartition("/")[2]
+    desk.goto(f"{base}/console/invoices/{number}/red")
+    shot(desk, "console-red-whole")
+    told = served.run("authority", "use", number)
+    assert told.returncode == 0, told.stderr
+    desk.goto(f"{base}/console/invoices/{number}/red")
+    desk.check("#lines")
+    desk.fill("#back0", "53")
+    shot(desk, "console-red-part")
+    desk.click("button.main")
+    desk.wait_for_selector("text=待购买方确认")
+    shot(desk, "console-red-form")
+    desk.goto(f"{base}/console/corrections")
+    shot(desk, "console-corrections")
+    desk.goto(f"{base}/console/settings/corrections")
+    shot(desk, "console-reissue-rules")
+    desk.set_viewport_size(PHONE)
+    desk.goto(f"{base}/console/corrections")
+    shot(desk, "console-corrections-phone")
+    desk.goto(f"{base}/console/invoices/{number}/red")
+    shot(desk, "console-red-phone")
+    desk.set_viewport_size(DESK)
 
 
 def take_life(served: Served, folder: Path, browser: Browser, url: str) -> None:

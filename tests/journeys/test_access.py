@@ -89,6 +89,10 @@ def test_a_merchant_meets_no_barrier(
         "/console/codes/new",
         "/console/invoices",
         "/console/invoices?q=nothing",
+        "/console/invoices?all=1&kind=02&min=0",
+        "/console/exports",
+        "/console/reports/taxes",
+        "/console/reports/issued?by=kind",
         "/console/settings/goods",
         "/console/settings/profile",
     ):

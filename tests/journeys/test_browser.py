@@ -149,6 +149,12 @@ def test_pages_fit_and_are_operable(browser: Browser, shop: tuple[Served, Page],
     customer = browser.new_context(viewport=size, locale="zh-CN").new_page()
     till.set_viewport_size(size)
     console = ["/console", "/console/codes/new", "/console/codes", "/console/invoices", "/console/settings/goods"]
+    console += [
+        "/console/invoices?all=1&kind=02",
+        "/console/exports",
+        "/console/reports/issued",
+        "/console/reports/taxes",
+    ]
     for page, address in [(customer, url), *((till, served.base_url + path) for path in console)]:
         visit(page, address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+
 import pytest
 
-from piaoma.desk import scan
+from piaoma import index
+from piaoma.desk import red, scan
 from piaoma.desk.config import Config
+from piaoma.desk.indexing import catch_up
 from piaoma.desk.log import sequence_once
+from piaoma.invoice.red import RedLine
+from piaoma.invoice.red_form import RedFormEvent, Side
 from piaoma.store import audit
 from tests.conftest import COMPANY, Shop, with_shop
 from tests.store.test_writing import broken_invariants
@@ -17,6 +24,7 @@ BREAK = {
     "I3": "UPDATE number_blocks SET next_sequence = next_sequence + 1",
     "I4": "UPDATE codes SET state = 'submitted'",
     "I5": "UPDATE quotas SET issued_fen = issued_fen + 1",
+    "I6": "UPDATE invoices SET taken_fen = 1",
     "I7": "UPDATE invoices SET buyer_name = '别人'",
     "I8": "DELETE FROM log_pending",
     "I9": "DELETE FROM jobs",
@@ -41,6 +49,49 @@ def test_a_broken_invariant_is_found(config: Config, name: str) -> None:
     with_shop(config, story)
 
 
+BREAK_RED = {
+    "the blue one says less": "UPDATE invoices SET taken_fen = taken_fen - 1 WHERE taken_fen > 0",
+    "the red one names another": "UPDATE invoices SET corrects = '99' WHERE corrects IS NOT NULL",
+    "the red one names none": "UPDATE invoices SET corrects = NULL WHERE corrects IS NOT NULL",
+    "the red one is above zero": "UPDATE invoices SET total_fen = 1, amount_fen = 1, tax_fen = 0 WHERE taken_fen = 0",
+    "its lines are missing": "DELETE FROM red_lines",
+    "its lines say more": "UPDATE red_lines SET amount_fen = amount_fen * 1000",
+    "its lines are of another item": "UPDATE red_lines SET place = place + 7",
+    "its lines are of another issue": "UPDATE red_lines SET issue_key = 'x'",
+    "its form is another's": "UPDATE red_forms SET blue_number = 'x'",
+    "its form has another number": "UPDATE red_forms SET form_number = '26997000000000009999'",
+    "its form is void": "UPDATE red_forms SET issue_key = NULL, state = '08'",
+    "its form is used by nobody": "UPDATE red_forms SET issue_key = 'x'",
+    "quota was given back": "UPDATE invoices SET quota_fen = -1 WHERE corrects IS NOT NULL",
+    "the new one replaces nothing": "UPDATE invoices SET replaces = 'x' WHERE replaces IS NOT NULL",
+    "the old one is not red": "UPDATE invoices SET replaces = number, taken_fen = 0 WHERE replaces IS NOT NULL",
+    "the request names another": "UPDATE reissues SET new_number = red_number",
+    "the request's red is none": "UPDATE reissues SET red_number = new_number",
+    "the request is gone": "DELETE FROM reissues",
+}
+
+
+@pytest.mark.parametrize("name", BREAK_RED)
+def test_a_broken_correction_is_found(tmp_path: Path, name: str) -> None:
+    """I6, each of its parts: a 换开 and a part taken back of another invoice, then one statement behind the program's
+    back. The case of I6 above is tried on both engines."""
+    from tests.desk.test_red import issued, take_back, use
+    from tests.desk.test_reissue import claimed, start
+
+    async def story(shop: Shop) -> None:
+        await start(shop, (await claimed(shop)).number)
+        number = await issued(shop, "106.00")
+        await use(shop, number)
+        form = await take_back(shop, number, RedLine(0, Decimal("-50.00"), Decimal("-3.00")))
+        await red.act(shop.office, form, RedFormEvent.CONFIRM, Side.BUYER)
+        assert await broken_invariants(shop) == []
+        async with shop.office.database.write() as transaction:
+            await transaction.execute(BREAK_RED[name])
+        assert "I6" in await broken_invariants(shop)
+
+    with_shop(Config(data=str(tmp_path)), story)
+
+
 def test_a_flipped_bit_in_an_original_is_found(config: Config) -> None:
     """P5: one bit of the stored XML, with its digest made to fit."""
     import hashlib
@@ -54,6 +105,35 @@ def test_a_flipped_bit_in_an_original_is_found(config: Config) -> None:
             digest = hashlib.sha256(original).hexdigest()
             await transaction.execute("UPDATE invoices SET original = $1, digest = $2", bytes(original), digest)
         assert "I1" in await broken_invariants(shop)
+
+    with_shop(config, story)
+
+
+BREAK_INDEX = {
+    "an entry is missing": "DELETE FROM index_entries",
+    "a day has another sum": "UPDATE index_days SET tax_fen = tax_fen + 1",
+    "a day is missing": "DELETE FROM index_days",
+    "a month has another tax": "UPDATE index_taxes SET tax_fen = tax_fen + 1",
+    "a block has another size": "UPDATE index_blocks SET size = size + 1",
+    "a block has another sum": "UPDATE index_blocks SET total_sum = total_sum - 1",
+}
+
+
+@pytest.mark.parametrize("name", BREAK_INDEX)
+def test_a_broken_index_is_found(config: Config, name: str) -> None:
+    """I13, each of its parts; silent before, and silent again when the index is built anew."""
+
+    async def story(shop: Shop) -> None:
+        code = await shop.code()
+        await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")
+        assert await catch_up(shop.office) == 0
+        assert await broken_invariants(shop) == []
+        async with shop.office.database.write() as transaction:
+            await transaction.execute(BREAK_INDEX[name])
+        assert await broken_invariants(shop) == ["I13"]
+        await index.rebuild(shop.office.database)
+        assert await catch_up(shop.office) == 0
+        assert await broken_invariants(shop) == []
 
     with_shop(config, story)
 

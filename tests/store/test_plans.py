@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from piaoma.delivery import outbox, report
-from piaoma.desk import codes, deliver, merchant, receipts, records, shelf
+from piaoma.desk import codes, deliver, merchant, receipts, records, shelf, timeline
+from piaoma.index import following, selecting
 from piaoma.store import migrations, settle, writer
 from piaoma.store.sqlite import DIALECT
 
@@ -38,6 +39,15 @@ BY_KEYS = {
     "invoices of a list": records._INVOICES_OF.format(keys=DIALECT.int_text_keys),
     "open intents": settle._DUE,
     "settle": settle._SETTLE,
+    "places of terms": selecting._TERMS.format(keys=DIALECT.int_text_keys),
+    "entries of a page": selecting.ENTRIES.format(keys=DIALECT.int_int_keys),
+    "slices of blocks": selecting._SLICES.format(column="days", keys=DIALECT.int_int_keys),
+    "terms of the last block": following._TERMS.format(keys=DIALECT.int_text_keys),
+    "last blocks": following._TAILS.format(keys=DIALECT.int_keys),
+    "code of an invoice": timeline._CODE,
+    "confirmed": timeline._CONFIRMED,
+    "in the log": timeline._LOGGED,
+    "opens": timeline._OPENS,
     "lock": settle._LOCK.format(for_update=""),
 }
 # The columns that a search of a table must be bound by; a shorter prefix would look through a merchant's whole year.
@@ -49,6 +59,11 @@ KEYS = {
     "merchants": "merchant_id=?",
     "jobs": "merchant_id=? AND job_id=?",
     "shelves": "shelf=?",
+    "index_terms": "merchant_id=? AND term=?",
+    "index_entries": "merchant_id=? AND place=?",
+    "index_blocks": "merchant_id=? AND block=?",
+    "log_leaves": "merchant_id=? AND number=?",
+    "invoice_opens": "merchant_id=? AND number=?",
 }
 ALIASES = {"j": "jobs", "r": "receipts", "c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 

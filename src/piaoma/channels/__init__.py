@@ -1,6 +1,6 @@
 """Who gives an invoice its number (开票渠道): the contract, and the sandbox authority.
 
-In come taxpayers and priced drafts; out go quotas, blocks of numbers, answers. A call that fails says whether
+In come taxpayers, priced drafts, red forms; out go quotas, blocks of numbers, answers. A call that fails says whether
 nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnknown``), and callers never mix the two.
 """
 
@@ -9,6 +9,8 @@ from .contract import (
     Channel,
     Numbering,
     OutcomeUnknown,
+    RedFormAnswer,
+    RedFormRequest,
     RemoteAnswer,
     RemoteRequest,
     Report,
@@ -18,6 +20,6 @@ from .contract import (
 from .sandbox import SandboxAuthority, Switches
 
 __all__ = [
-    "Block", "Channel", "Numbering", "OutcomeUnknown", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority",
-    "SessionState", "Switches", "Unavailable",
+    "Block", "Channel", "Numbering", "OutcomeUnknown", "RedFormAnswer", "RedFormRequest", "RemoteAnswer",
+    "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "Switches", "Unavailable",
 ]  # fmt: skip

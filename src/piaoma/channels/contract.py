@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from piaoma.invoice.draft import Draft
-from piaoma.invoice.issued import Bureau, PricedLine, Totals
+from piaoma.invoice.issued import Bureau, PricedLine, RedReference, Totals
+from piaoma.invoice.red import RedLine
+from piaoma.invoice.red_form import RedFormEvent, RedFormState, RedReason, Side
 from piaoma.invoice.refusal import Refusal
 
 
@@ -55,13 +58,15 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class RemoteRequest(msgspec.Struct, frozen=True):
-    """What a remote channel needs to issue. ``serial`` (流水号) names the request for ever."""
+    """What a remote channel needs to issue. ``serial`` (流水号) names the request for ever; ``red`` is there exactly
+    when the invoice is a red one."""
 
     serial: str
     draft: Draft
     lines: tuple[PricedLine, ...]
     totals: Totals
     requested_at: datetime
+    red: RedReference | None = None
 
 
 class RemoteAnswer(msgspec.Struct, frozen=True):
@@ -79,6 +84,29 @@ class Report(msgspec.Struct, frozen=True):
     taxpayer_id: str
     number: str
     digest: str
+
+
+class RedFormRequest(msgspec.Struct, frozen=True):
+    """A red form (红字信息确认单) to be raised. ``serial`` names it for ever; ``total`` is negative yuan, with tax."""
+
+    serial: str
+    raised_by: Side
+    seller_id: str
+    buyer_id: str
+    blue_number: str
+    reason: RedReason
+    lines: tuple[RedLine, ...]
+    total: Decimal
+
+
+class RedFormAnswer(msgspec.Struct, frozen=True):
+    """Where a form stands, or why it was not taken. ``confirm_until`` is aware."""
+
+    serial: str
+    form_number: str = ""
+    state: RedFormState | None = None
+    confirm_until: datetime | None = None
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Channel(Protocol):
@@ -102,6 +130,28 @@ class Channel(Protocol):
 
     async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
         """Issue. The same serial twice is the same invoice. Raises ``Unavailable`` or ``OutcomeUnknown``."""
+        ...
+
+    async def issue_red(self, request: RemoteRequest) -> RemoteAnswer:
+        """Issue a red invoice by its form; otherwise as ``issue_blue``."""
+        ...
+
+    async def query_usage(self, number: str) -> bool:
+        """Whether the buyer confirmed the use of an invoice (用途确认) or booked it (入账)."""
+        ...
+
+    async def apply_red_form(self, request: RedFormRequest) -> RedFormAnswer:
+        """Raise a form. The same serial twice is the same form. Raises ``Unavailable`` or ``OutcomeUnknown``."""
+        ...
+
+    async def act_on_red_form(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
+        """Confirm, deny or withdraw a form. What was done already is no error: the answer is where it stands.
+        Raises ``Unavailable`` or ``OutcomeUnknown``; then ``query_red_form`` tells."""
+        ...
+
+    async def query_red_form(self, serial: str) -> RedFormAnswer | None:
+        """Where a form stands, with what the other side did and the 72 hours; None when the channel never got it.
+        Raises ``OutcomeUnknown`` while it is still being worked on."""
         ...
 
     async def query_result(self, serial: str) -> RemoteAnswer | None:

@@ -7,15 +7,15 @@ issues remotely: late, down before the call, down after it, twice, out of number
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import msgspec
 
 from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.original import SANDBOX_BUREAU
+from piaoma.invoice.red_form import RedFormEvent, Side
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.invoice.totals import invoice_of
 from piaoma.trust import Signer, SignerFault, sign_original
@@ -24,31 +24,22 @@ from .contract import (
     Block,
     Numbering,
     OutcomeUnknown,
+    RedFormAnswer,
+    RedFormRequest,
     RemoteAnswer,
     RemoteRequest,
     Report,
     SessionState,
     Unavailable,
 )
+from .ledger import Ledger, LedgerTransaction
+from .sandbox_forms import FormBook
 
 QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
 POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
 PATIENCE_MS = 3_000  # how long a caller waits for an answer before it counts as unknown
 FIRST_SEQUENCE = 1
 ROOM = 1_000_000_000  # numbers left out after a restore; a year has a million times as many
-
-
-class _Transaction(Protocol):
-    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]: ...
-    async def execute(self, statement: str, *parameters: Any) -> int: ...
-    async def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None: ...
-
-
-class Ledger(Protocol):
-    """The store that the authority is given. ``store.Database`` is one."""
-
-    def write(self) -> AbstractAsyncContextManager[_Transaction]: ...
-    async def read(self, statement: str, *parameters: Any) -> Sequence[Any]: ...
 
 
 class Switches(msgspec.Struct, frozen=True):
@@ -100,6 +91,7 @@ class SandboxAuthority:
         self._signer = signer
         self._now = now
         self._answers_to_repeat: list[RemoteAnswer] = []
+        self._forms = FormBook(ledger, now)
 
     async def switches(self) -> Switches:
         """The rehearsal in force."""
@@ -147,6 +139,68 @@ class SandboxAuthority:
 
     async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
         """See ``Channel.issue_blue``, as the rehearsal has it."""
+        return await self._issue_by_call(request)
+
+    async def issue_red(self, request: RemoteRequest) -> RemoteAnswer:
+        """See ``Channel.issue_red``: refused when its form cannot be used."""
+        assert request.red is not None, "a red invoice names what it corrects"
+        if not await self._forms.is_issuable(request.red) and not await self._ledger.read(_ISSUED, request.serial):
+            if (await self.switches()).down == "before":
+                raise Unavailable("rehearsal: down before the call")
+            return RemoteAnswer(request.serial, refusals=(_refusal("红字信息确认单不能开票"),))
+        answer = await self._issue_by_call(request)
+        if answer.number:
+            await self._forms.use_up(request.red)
+        return answer
+
+    async def query_usage(self, number: str) -> bool:
+        """See ``Channel.query_usage``."""
+        if (await self.switches()).down:
+            raise Unavailable("rehearsal: down")
+        return await self._forms.is_used(number)
+
+    async def use(self, number: str) -> None:
+        """What no seller can do: the buyer confirms the use of an invoice (用途确认)."""
+        await self._forms.use(number)
+
+    async def apply_red_form(self, request: RedFormRequest) -> RedFormAnswer:
+        """See ``Channel.apply_red_form``, as the rehearsal has it."""
+        switches = await self.switches()
+        if switches.down == "before":
+            raise Unavailable("rehearsal: down before the call")
+        if switches.refuse:
+            return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
+        answer = await self._forms.apply(request, switches.late_ms)
+        await self._lose(switches, request.serial)
+        return answer
+
+    async def act_on_red_form(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
+        """See ``Channel.act_on_red_form``, as the rehearsal has it."""
+        switches = await self.switches()
+        if switches.down == "before":
+            raise Unavailable("rehearsal: down before the call")
+        if switches.refuse:
+            return RedFormAnswer(serial, refusals=(_form_refusal("演练 rehearsal"),))
+        answer = await self._forms.act(serial, event, by)
+        await self._lose(switches, serial)
+        return answer
+
+    async def query_red_form(self, serial: str) -> RedFormAnswer | None:
+        """See ``Channel.query_red_form``."""
+        if (await self.switches()).down:
+            raise Unavailable("rehearsal: down")
+        return await self._forms.query(serial)
+
+    async def _lose(self, switches: Switches, serial: str) -> None:
+        """Keep an answer back, as the rehearsal has it."""
+        if switches.down == "after":
+            raise OutcomeUnknown(serial)
+        if switches.late_ms:
+            await asyncio.sleep(min(switches.late_ms, PATIENCE_MS) / 1000)
+            if switches.late_ms > PATIENCE_MS:
+                raise OutcomeUnknown(serial)
+
+    async def _issue_by_call(self, request: RemoteRequest) -> RemoteAnswer:
         switches = await self.switches()
         if switches.down == "before":
             raise Unavailable("rehearsal: down before the call")
@@ -154,12 +208,7 @@ class SandboxAuthority:
             cause = Refusal("ISSUE-NO-NUMBERS") if switches.no_numbers else _refusal("演练 rehearsal")
             return RemoteAnswer(request.serial, refusals=(cause,))
         answer = await self._issue(request, switches.late_ms)
-        if switches.down == "after":
-            raise OutcomeUnknown(request.serial)
-        if switches.late_ms:
-            await asyncio.sleep(min(switches.late_ms, PATIENCE_MS) / 1000)
-            if switches.late_ms > PATIENCE_MS:
-                raise OutcomeUnknown(request.serial)
+        await self._lose(switches, request.serial)
         if switches.twice:
             self._answers_to_repeat.append(answer)
         return answer
@@ -206,7 +255,7 @@ class SandboxAuthority:
             prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{REMOTE_DIGIT}"
             number = f"{prefix}{await self._take(transaction, prefix, 1):015d}"
             invoice = invoice_of(
-                request.draft, request.lines, request.totals, number, request.requested_at, self.bureau
+                request.draft, request.lines, request.totals, number, request.requested_at, self.bureau, request.red
             )
             try:
                 # In a thread: an outside signer may take its time.
@@ -220,7 +269,7 @@ class SandboxAuthority:
         return RemoteAnswer(request.serial, number, original)
 
     @staticmethod
-    async def _take(transaction: _Transaction, prefix: str, count: int) -> int:
+    async def _take(transaction: LedgerTransaction, prefix: str, count: int) -> int:
         """The first of ``count`` numbers that nobody else gets."""
         rows = await transaction.fetch(_TAKE_SEQUENCE, prefix, FIRST_SEQUENCE, count)
         return int(rows[0][0]) - count
@@ -228,3 +277,7 @@ class SandboxAuthority:
 
 def _refusal(reason: str) -> Refusal:
     return Refusal("ISSUE-REFUSED-BY-AUTHORITY", "", {"have": reason})
+
+
+def _form_refusal(reason: str) -> Refusal:
+    return Refusal("RED-FORM-REFUSED", "", {"have": reason})

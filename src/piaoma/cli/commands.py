@@ -139,6 +139,14 @@ def audit(*, config: ConfigFile = None, json: bool = False) -> int:
 
 
 @app.command
+def reindex(*, config: ConfigFile = None) -> int:
+    """Build the index of invoices again, with the server stopped: searches, figures and reports are derived from it."""
+    from .records import reindex as run
+
+    return run(config)
+
+
+@app.command
 def backup(target: Path, *, config: ConfigFile = None) -> int:
     """Copy store, books and keys into a new folder while the server works.
 
@@ -179,12 +187,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
     """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
-    ``signers``, ``verify``.
+    ``signers``, ``verify``, ``console``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search, log, signers or verify.
+        issue, documents, pdf, pages, search, log, signers, verify or console.
     seconds
         How long each measurement runs.
     clients
@@ -352,3 +360,17 @@ def rehearse(
         "quota_fen": QUOTA_FEN if quota is None else quota * 100,
     }
     run(config, changes)
+
+
+@authority.command
+def use(number: str, *, config: ConfigFile = None) -> int:
+    """Rehearse what only a buyer does: confirm the use of an invoice (用途确认), so that its correction needs him.
+
+    Parameters
+    ----------
+    number
+        The 20-digit number of the invoice.
+    """
+    from .records import use_invoice
+
+    return use_invoice(number, config)

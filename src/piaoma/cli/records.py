@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 import piaoma.channels
+from piaoma import index
 from piaoma.channels import SandboxAuthority
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
@@ -86,6 +87,25 @@ def audit_store(config_file: Path | None, *, json: bool) -> int:
     return 1 if any(finding.broken for finding in findings) else 0
 
 
+def reindex(config_file: Path | None) -> int:
+    """Build the index again from the log and the originals; needs the data folder for itself. 0 when it is done."""
+    config, _ = load_config(config_file)
+
+    async def run() -> int:
+        async with open_office(config, work=False) as office:
+            await sequence_once(office)
+            await index.rebuild(office.database)
+            total = await index.behind(office.database)
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("index", total=total)
+                while taken := await index.follow(office.database):
+                    bar.advance(task, taken)
+            return total
+
+    print(f"{asyncio.run(run())} invoices indexed")
+    return 0
+
+
 async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
     """The findings over a configuration's store, with a progress bar on a terminal."""
     # A wrong folder must not be found in order: the audit makes nothing.
@@ -149,6 +169,29 @@ def show_config(config_file: Path | None, *, json: bool) -> None:
 
 def rehearse(config_file: Path | None, changes: dict[str, bool | int | str]) -> None:
     """Show the rehearsal, after changing it when there is something to change."""
+
+    async def work(sandbox: SandboxAuthority) -> None:
+        switches = await sandbox.rehearse(**changes) if changes else await sandbox.switches()
+        print(msgspec.json.encode(switches).decode())
+
+    _with_authority(config_file, work)
+
+
+def use_invoice(number: str, config_file: Path | None) -> int:
+    """The buyer of an invoice confirms its use; 1 when that is no number."""
+    if len(number) != 20 or not (number.isascii() and number.isdigit()):
+        print("not a number of 20 digits", file=sys.stderr)
+        return 1
+
+    async def work(sandbox: SandboxAuthority) -> None:
+        await sandbox.use(number)
+
+    _with_authority(config_file, work)
+    return 0
+
+
+def _with_authority(config_file: Path | None, work: Callable[[SandboxAuthority], Coroutine[None, None, None]]) -> None:
+    """Work in the sandbox authority's own books, beside a server that may be running."""
     config, _ = load_config(config_file)
 
     async def run() -> None:
@@ -156,10 +199,8 @@ def rehearse(config_file: Path | None, changes: dict[str, bool | int | str]) -> 
         books = resources.files(piaoma.channels) / "migrations"
         ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
         try:
-            sandbox = SandboxAuthority(ledger, AbsentSigner, shanghai_now)  # nothing is issued here
-            switches = await sandbox.rehearse(**changes) if changes else await sandbox.switches()
+            await work(SandboxAuthority(ledger, AbsentSigner, shanghai_now))  # nothing is issued here
         finally:
             await ledger.close()
-        print(msgspec.json.encode(switches).decode())
 
     asyncio.run(run())

@@ -34,20 +34,27 @@ Render = Callable[[int, str, str], Awaitable[bytes]]  # merchant, number, kind o
 
 
 def compose_mail(
-    invoice: IssuedInvoice, original: bytes, pdf: bytes, ofd: bytes, job: Job, sender: str, link: str
-) -> EmailMessage:
-    """The message of an invoice."""
+    invoice: IssuedInvoice, original: bytes, pdf: bytes, ofd: bytes, job: Job, sender: str, link: str,
+    replaces: str | None = None,
+) -> EmailMessage:  # fmt: skip
+    """The message of an invoice; of a red one, and of one that ``replaces`` another (换开), it says so first."""
     mark = "【测试样票 无效】" if invoice.sandbox else ""
     total = f"¥{format_yuan(invoice.totals.inclusive)}"
     message = EmailMessage(policy=SMTP)
     message["From"] = f"票码 <{sender}>"
     message["To"] = job.target
-    message["Subject"] = f"{mark}{invoice.seller.name}开具的电子发票 {total}"
+    kind = "红字电子发票" if invoice.red else "换开后的电子发票" if replaces else "电子发票"
+    message["Subject"] = f"{mark}{invoice.seller.name}开具的{kind} {total}"
     message["Date"] = format_datetime(invoice.signed_at or invoice.requested_at)
     message["Message-ID"] = f"<{hashlib.sha256(job.job_id.encode()).hexdigest()[:32]}@piaoma.invalid>"
     sample = "本邮件由沙盒发出，所附为测试样票，不是发票，不得报销入账。\n\n" if invoice.sandbox else ""
+    told = ""
+    if invoice.red:
+        told = f"您的发票 {invoice.red.blue_number} 已被红冲，请用这张红字发票冲账，原发票不要再报销入账。\n\n"
+    elif replaces:
+        told = f"这张发票替换抬头有误的 {replaces}；原发票已红冲，不要再报销入账。\n\n"
     message.set_content(
-        f"{sample}发票号码：{invoice.number}\n价税合计：{total}\n开票日期：{invoice.issued_on:%Y年%m月%d日}\n"
+        f"{sample}{told}发票号码：{invoice.number}\n价税合计：{total}\n开票日期：{invoice.issued_on:%Y年%m月%d日}\n"
         f"销售方：{invoice.seller.name}\n购买方：{invoice.buyer.name}\n\n"
         f"附件有 XML 原件（入账请保存这一份）、PDF 和 OFD。\n" + (f"随时可以再取：\n{link}\n" if link else "")
     )
@@ -78,7 +85,7 @@ class MailCarrier:
         """See ``Carrier.carry``."""
         for job in jobs:
             rows = await self._database.read(
-                "SELECT original FROM invoices WHERE merchant_id = $1 AND number = $2",
+                "SELECT original, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
                 job.merchant_id,
                 job.number,
             )
@@ -90,7 +97,8 @@ class MailCarrier:
             except Refused as refused:
                 raise Undeliverable(str(refused)) from None
             link = await self._link(job)
-            await self._deliver(compose_mail(read(original), original, pdf, ofd, job, self._sender, link))
+            message = compose_mail(read(original), original, pdf, ofd, job, self._sender, link, rows[0][1])
+            await self._deliver(message)
             await self._sent(job)
 
 

@@ -21,6 +21,7 @@ import msgspec
 import piaoma
 import piaoma.channels
 from piaoma.channels import SandboxAuthority
+from piaoma.index.following import rebuild
 from piaoma.invoice.refusal import refuse
 from piaoma.store import FolderLock, Renewal, migrations, milliseconds, open_database, renew, sequence
 from piaoma.store.migrate import Migration
@@ -165,6 +166,7 @@ async def _begin_again(config: Config, backup_at_ms: int) -> Renewal:
     database = await open_database(config.database_url)
     try:
         renewal = await renew(database, backup_at_ms, milliseconds(now))
+        await rebuild(database)  # it follows the log, whose leaves get other places
         key = end_log_key(config.data_folder / KEYS / "log.key", renewal.epoch)
         while await sequence(database, key, milliseconds(now)):
             pass

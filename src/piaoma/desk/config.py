@@ -37,6 +37,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     render_workers: int = 1
     pdf_signature: Literal["none", "p256"] = "none"  # p256: PDFs are signed too; needs cryptography
     ofd_fonts: Literal["named", "embedded"] = "named"  # embedded: looks the same in every reader; needs fonttools
+    red_returns_quota: bool = False  # whether a red invoice gives quota back in the month of the blue one
     key_secret: str = ""  # opens the private keys; better as a variable or in a file
     key_secret_file: str = ""  # whose first line it is; empty: beside the keys, made at the first start
     signer: str = "file"  # or unix:/PATH, a signer in another process

@@ -105,6 +105,13 @@ async def deliveries(office: Office, merchant_id: int, number: str) -> list[Deli
     ]  # fmt: skip
 
 
+async def contact_of(office: Office, merchant_id: int, number: str) -> str:
+    """The address that an invoice was sent to last; empty when none is known, or is not kept any more."""
+    statement = _JOBS.format(keys=office.database.dialect.int_text_keys)
+    rows = await office.database.read(statement, _keys(merchant_id, number))
+    return next((str(row["target"]) for row in reversed(rows) if row["kind"] == "mail" and row["target"]), "")
+
+
 async def retry(office: Office, merchant_id: int, job_id: str) -> None:
     """Let a dead delivery be tried again, under the same id. Raises ``Refused`` JOB-NOT-FOUND."""
     async with office.database.write() as transaction:

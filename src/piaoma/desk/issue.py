@@ -1,4 +1,4 @@
-"""Issuing (开具): the only function in the program that makes an invoice.
+"""Issuing (开具): the only way in the program to an invoice, blue or red.
 
 Console, customer's page, command line and import all arrive here with a draft and a key. Read it from top to bottom:
 check every rule; work out the tax; write everything in one transaction, or write an intent and call the channel.
@@ -15,7 +15,10 @@ import msgspec
 from piaoma.channels import Numbering, Unavailable
 from piaoma.invoice import rules, totals
 from piaoma.invoice.draft import Draft
+from piaoma.invoice.red import RedDraft, draft_of, priced
+from piaoma.invoice.red_form import RedFormState
 from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.invoice.rules.red import check_red
 from piaoma.store import (
     IssueRequest,
     IssueState,
@@ -23,11 +26,13 @@ from piaoma.store import (
     NumberBlock,
     Outcome,
     Overloaded,
+    RedClaim,
     add_block,
     earlier_outcome,
     month_of,
     numbers_left,
     set_quota,
+    taken_back,
 )
 from piaoma.trust import SignerFault
 
@@ -38,6 +43,11 @@ if TYPE_CHECKING:
 
 KEY_MAX = 100  # characters of an idempotency key
 PROVISION_TRIES_MAX = 4
+# Refusals that pass by themselves: nothing was submitted, and the same may be tried again.
+PASSING = frozenset({
+    "ISSUE-CHANNEL-DOWN", "ISSUE-BUSY", "ISSUE-NO-NUMBERS", "ISSUE-SIGNER-DOWN", "ISSUE-SIGNER-NOT-FITTING",
+    "ISSUE-SIGNER-NOT-VALID",
+})  # fmt: skip
 ANSWER_SECONDS_MAX = 4.0  # how long a request waits for a remote channel before it says 开票中
 
 
@@ -50,13 +60,14 @@ async def issue(
     code_id: int | None = None,
     holder: str | None = None,
     email: str = "",
+    replaces: str = "",
 ) -> Outcome:
     """Issue an invoice for a draft; what is told here is on disk.
 
     The same ``issue_key`` with the same content gives the same outcome, however often. ``holder`` is the digest of
-    the secret of whoever confirms ``code_id``. The outcome is issued, refused (nothing was stored), submitted or
-    unknown (shown as such, pursued in the background, never sent again as new). Raises ``Refused`` with all faults
-    of the draft at once.
+    the secret of whoever confirms ``code_id``; ``replaces`` the invoice whose place this one takes (换开). The outcome
+    is issued, refused (nothing was stored), submitted or unknown (shown as such, pursued in the background, never sent
+    again as new). Raises ``Refused`` with all faults of the draft at once.
     """
     assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
     now = office.now()
@@ -71,9 +82,9 @@ async def issue(
             return known
         raise Refused(*faults)
     lines, sums = totals.price(draft, now.date(), office.catalogue)
-    try:
-        remote = await office.numbering() is Numbering.REMOTE
-        request = IssueRequest(
+    return await _submit(
+        office,
+        IssueRequest(
             merchant_id=merchant_id,
             issue_key=issue_key,
             request_digest=_digest(draft, code_id),
@@ -85,8 +96,56 @@ async def issue(
             code_id=code_id,
             holder=holder,
             email=email,
-            remote=remote,
-        )
+            replaces=replaces,
+        ),
+    )
+
+
+async def issue_red(
+    office: Office, merchant_id: int, form_id: str, red: RedDraft, *, issue_key: str, email: str = ""
+) -> Outcome:
+    """Issue the red invoice (红字发票) of a form, as ``issue`` does a blue one: number, original, log and jobs in one
+    transaction, in which the form's state and the sums taken back are looked at once more."""
+    assert 0 < len(issue_key) <= KEY_MAX, "the border bounds keys"
+    now = office.now()
+    fault = office.signer.fault_at(now)
+    if fault is not None:
+        return _nothing_submitted(fault)
+    digest = hashlib.sha256(msgspec.json.encode((red.blue.number, form_id, red.lines))).hexdigest()
+    known = await earlier_outcome(office.database, merchant_id, issue_key, digest)
+    if known is not None:
+        return known
+    earlier = await taken_back(office.database, merchant_id, red.blue.number)
+    # What only an unused invoice forbids was asked when the form was raised, and its state is the plan's to judge.
+    faults = check_red(red, RedFormState.CONFIRMED, earlier, used=True)
+    if faults:
+        return Outcome(IssueState.REFUSED, refusals=tuple(faults))
+    lines = priced(red)
+    sums = totals.totals_of(lines)
+    claim = RedClaim(form_id, red.form_number, red.blue.number, red.lines, office.config.red_returns_quota)
+    return await _submit(
+        office,
+        IssueRequest(
+            merchant_id=merchant_id,
+            issue_key=issue_key,
+            request_digest=digest,
+            draft=draft_of(red),
+            lines=lines,
+            totals=sums,
+            issued_at=now,
+            bureau=office.channel.bureau,
+            email=email,
+            red=claim,
+        ),
+    )
+
+
+async def _submit(office: Office, request: IssueRequest) -> Outcome:
+    """Write a request, and call the channel when it numbers by call."""
+    try:
+        remote = await office.numbering() is Numbering.REMOTE
+        if remote:
+            request = msgspec.structs.replace(request, remote=True)
         outcome = await _write(office, request)
     except Unavailable:
         return _nothing_submitted("ISSUE-CHANNEL-DOWN")

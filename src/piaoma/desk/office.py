@@ -42,11 +42,16 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 
 from .config import Config
+from .exports import keep_tidy
+from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .mailed import note_mailed
+from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .receipts import keep_purging
+from .reissue import correct_for_ever
+from .relations import CHAIN_MAX
 from .shelf import keep_shelves
 from .views import view
 
@@ -96,10 +101,12 @@ class Office:
         self.writer = BatchWriter(database, self.seal)
         self.hand_over = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
         mail = MailCarrier(
-            database, self.view, config.mail_from, self.link_of, self.hand_over, partial(note_mailed, self)
+            database, self.view, config.mail_from, self.mail_link, self.hand_over, partial(note_mailed, self)
         )
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
+        self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
@@ -135,16 +142,25 @@ class Office:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
-    async def link_of(self, job: Job) -> str:
-        """Where the invoice of a mail can be fetched again; empty when it was issued without a code.
+    async def mail_link(self, job: Job) -> str:
+        """What a mail leads to: it says which mail it was, so that its sender can be told that it was opened."""
+        link = await self.link_of(job.merchant_id, job.number)
+        return f"{link}&m={job.job_id.rpartition(':')[2]}" if link else ""
 
-        The link says which mail it came in, so that the sender can be told that it was opened.
-        """
-        rows = await self.database.read(
-            "SELECT code_id FROM invoices WHERE merchant_id = $1 AND number = $2", job.merchant_id, job.number
-        )
-        if rows and rows[0][0] is not None:
-            return f"{self.own_link(job.merchant_id, rows[0][0])}&m={job.job_id.rpartition(':')[2]}"
+    async def link_of(self, merchant_id: int, number: str) -> str:
+        """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
+        place: str | None = number
+        for _ in range(CHAIN_MAX):
+            rows = await self.database.read(
+                "SELECT code_id, corrects, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
+                merchant_id, place,
+            )  # fmt: skip
+            if not rows:
+                break
+            if rows[0][0] is not None:
+                return self.own_link(merchant_id, rows[0][0])
+            # A red invoice, and one that took another's place, are found where that one is.
+            place = rows[0][1] or rows[0][2]
         return ""
 
     def own_link(self, merchant_id: int, code_id: int) -> str:
@@ -162,7 +178,8 @@ class Office:
 
 
 def _invoice(request: IssueRequest, number: str) -> IssuedInvoice:
-    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau)
+    red = request.red.reference if request.red is not None else None
+    return invoice_of(request.draft, request.lines, request.totals, number, request.issued_at, request.bureau, red)
 
 
 def make_private(folder: Path) -> None:
@@ -198,17 +215,21 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
                     asyncio.create_task(keep_shelves(office)),
                     asyncio.create_task(keep_purging(office)),
+                    asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_writing(office)),
+                    asyncio.create_task(keep_tidy(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop([*tasks, *office.errands])
+                    await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:
             await office.cabinet.close()
             office.checkers.close()

@@ -99,9 +99,11 @@ async def _pursue(office: Office, intent: Intent) -> Outcome:
 
 
 async def _call(office: Office, request: IssueRequest) -> Outcome:
-    remote = RemoteRequest(serial_of(request), request.draft, request.lines, request.totals, request.issued_at)
+    red = request.red.reference if request.red is not None else None
+    remote = RemoteRequest(serial_of(request), request.draft, request.lines, request.totals, request.issued_at, red)
+    issue = office.channel.issue_blue if red is None else office.channel.issue_red
     try:
-        answer = await office.channel.issue_blue(remote)
+        answer = await issue(remote)
     except Unavailable:
         return await _wait(office, request, IssueState.SUBMITTED)
     except OutcomeUnknown:
@@ -150,8 +152,9 @@ def _fault(office: Office, request: IssueRequest, answer: RemoteAnswer) -> str |
     if not _NUMBER.fullmatch(answer.number) or issued.number != answer.number:
         return "another number"
     draft = request.draft
-    asked = (draft.kind, draft.seller, draft.buyer, request.totals, _amounts(request.lines))
-    if asked != (issued.kind, issued.seller, issued.buyer, issued.totals, _amounts(issued.lines)):
+    red = request.red.reference if request.red is not None else None
+    asked = (draft.kind, draft.seller, draft.buyer, request.totals, _amounts(request.lines), red)
+    if asked != (issued.kind, issued.seller, issued.buyer, issued.totals, _amounts(issued.lines), issued.red):
         return "another content"
     return None
 

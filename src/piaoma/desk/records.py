@@ -1,33 +1,33 @@
-"""Records (发票记录): finding an invoice, its original, today's figures."""
+"""Records (发票记录): finding an invoice, its original, a list of those that fit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from piaoma import index
 from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.refusal import refuse
-from piaoma.store import Row, milliseconds
+from piaoma.store import Row
 
-from .filters import Conditions, Filter
-from .page import Page, cut, resume
+from .indexing import catch_up
+from .page import Page
 
 if TYPE_CHECKING:
     from .office import Office
 
 LIST_MAX = 50
-DAYS_SHOWN = 14
-DAY_MS = 86_400_000  # Asia/Shanghai has no summer time
+PLACE_DIGITS_MAX = 15  # of a cursor
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """A row of the list. Money in yuan; ``issued_at`` aware, Asia/Shanghai."""
+    """A row of the list. Money in yuan; ``issued_at`` aware, Asia/Shanghai; ``summary`` the first of its goods."""
 
     merchant_id: int
     number: str
@@ -41,30 +41,43 @@ class Invoice(msgspec.Struct, frozen=True):
     remark: str
     issued_at: datetime
     code_id: int | None
+    clerk: str = ""
+    shop: str = ""
+    corrects: str | None = None  # of a red invoice (红字发票): the blue one
+    replaces: str | None = None  # of the new one of a 换开: the old one
+    taken: Decimal = Decimal(0)  # what red invoices took back of it, tax-inclusive
+
+    @property
+    def mark(self) -> str:
+        """已开具, 红字, 部分红冲 or 已红冲: the name of its chip."""
+        if self.corrects is not None:
+            return "red"
+        if not self.taken:
+            return "issued"
+        return "wholly_red" if self.taken == self.total else "partly_red"
+
+    @property
+    def colour(self) -> str:
+        """Blue (蓝字) or red (红字)."""
+        return index.RED if self.total < 0 else index.BLUE
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A page of invoices, and count and sum over all pages."""
+    """A page of invoices, and count and sum over all pages.
+
+    Where ``exact`` is false, count and sum are those of invoices that have all parts of the words typed: a few may be
+    too many. ``missing`` invoices of the installation were issued and cannot be found yet.
+    """
 
     page: Page[Invoice]
     count: int
     total: Decimal
-
-
-class Today(msgspec.Struct, frozen=True):
-    """The figures of the first page of the console."""
-
-    issued_count: int
-    issued_total: Decimal
-    codes_count: int
-    open_count: int
-    pending_count: int
-    dead_jobs: int
-    days: tuple[tuple[date, Decimal], ...]
+    exact: bool = True
+    missing: int = 0
 
 
 _COLUMNS = """merchant_id, number, kind, buyer_name, buyer_id, amount_fen, tax_fen, total_fen, summary, remark,
-              issued_at_ms, code_id"""
+              issued_at_ms, code_id, corrects, replaces, taken_fen"""
 
 
 def _invoice(office: Office, row: Row) -> Invoice:
@@ -81,6 +94,9 @@ def _invoice(office: Office, row: Row) -> Invoice:
         remark=row["remark"],
         issued_at=datetime.fromtimestamp(row["issued_at_ms"] / 1000, office.now().tzinfo),
         code_id=row["code_id"],
+        corrects=row["corrects"],
+        replaces=row["replaces"],
+        taken=from_fen(row["taken_fen"]),
     )
 
 
@@ -105,36 +121,50 @@ async def original(office: Office, merchant_id: int, number: str) -> bytes:
     return bytes(row[0])
 
 
-async def search_invoices(office: Office, merchant_id: int, wanted: Filter, cursor: str = "") -> Found:
-    """Invoices of a merchant that fit, newest first, fifty a page, with count and sum over all."""
-    where = _conditions(merchant_id, wanted)
-    values = where.values
-    totals = await office.database.read(
-        f"SELECT count(*), coalesce(sum(total_fen), 0) FROM invoices WHERE {where}",  # noqa: S608
-        *values,
+async def search_invoices(office: Office, merchant_id: int, wanted: index.Wanted, cursor: str = "") -> Found:
+    """Invoices of a merchant that fit, in the order of the log, newest first, fifty a page, with count and sum over
+    all. Raises ``Refused`` REQUEST-MALFORMED for a bad cursor."""
+    before = _before(cursor)
+    missing = await catch_up(office)
+    selection = await index.select(office.database, merchant_id, wanted)
+    found: list[index.Found] = []
+    async for part in index.read_parts(office.database, selection, before, LIST_MAX + 1):
+        found += part
+        if len(found) > LIST_MAX:
+            break
+    shown = tuple(_invoice_of(office, merchant_id, one) for one in found[:LIST_MAX])
+    onward = str(found[LIST_MAX - 1].place) if len(found) > LIST_MAX else ""
+    return Found(Page(shown, onward), selection.count, from_fen(selection.total_fen), selection.exact, missing)
+
+
+def _before(cursor: str) -> int | None:
+    """A place in the merchant's own list, below which the page begins: whatever stands here, no other list is read."""
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= PLACE_DIGITS_MAX):
+        raise refuse("REQUEST-MALFORMED", have="cursor")
+    return int(cursor)
+
+
+def _invoice_of(office: Office, merchant_id: int, one: index.Found) -> Invoice:
+    return Invoice(
+        merchant_id=merchant_id,
+        number=one.number,
+        kind=InvoiceKind(one.kind),
+        buyer_name=one.buyer_name,
+        buyer_id=one.buyer_id,
+        amount=from_fen(one.amount_fen),
+        tax=from_fen(one.tax_fen),
+        total=from_fen(one.total_fen),
+        summary="、".join(one.items.split("\n")[:3]),
+        remark=one.remark,
+        issued_at=datetime.fromtimestamp(one.issued_at_ms / 1000, office.now().tzinfo),
+        code_id=one.code_id,
+        clerk=one.clerk,
+        shop=one.shop,
+        corrects=one.corrects,
+        taken=from_fen(one.taken_fen),
     )
-    before_ms, before_number = resume(cursor)
-    place = len(values)
-    rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM invoices WHERE {where}"  # noqa: S608
-        f" AND (issued_at_ms < ${place + 1} OR (issued_at_ms = ${place + 1} AND number < ${place + 2}))"
-        f" ORDER BY issued_at_ms DESC, number DESC LIMIT ${place + 3}",
-        *values, before_ms, f"{before_number:020d}", LIST_MAX + 1,
-    )  # fmt: skip
-    found = [_invoice(office, row) for row in rows]
-    page = cut(found, LIST_MAX, lambda one: (milliseconds(one.issued_at), int(one.number)))
-    return Found(page, totals[0][0], from_fen(int(totals[0][1])))
-
-
-def _conditions(merchant_id: int, wanted: Filter) -> Conditions:
-    conditions = Conditions("merchant_id = {0}", merchant_id)
-    conditions.add_text(wanted.text, ("number", "buyer_name", "buyer_id", "summary", "remark"))
-    if wanted.since is not None:
-        conditions.add("issued_on >= {0}", wanted.since.isoformat())
-    if wanted.until is not None:
-        conditions.add("issued_on <= {0}", wanted.until.isoformat())
-    conditions.add_totals(wanted, "total_fen")
-    return conditions
 
 
 async def latest(office: Office, merchant_id: int, count: int) -> list[Invoice]:
@@ -144,38 +174,6 @@ async def latest(office: Office, merchant_id: int, count: int) -> list[Invoice]:
         merchant_id, count,
     )  # fmt: skip
     return [_invoice(office, row) for row in rows]
-
-
-async def today(office: Office, merchant_id: int) -> Today:
-    """Today's figures, and the sum of each of the last fourteen days."""
-    now = office.now()
-    day = now.date()
-    first = day - timedelta(days=DAYS_SHOWN - 1)
-    midnight_ms = milliseconds(now.replace(hour=0, minute=0, second=0))
-    days = await office.database.read(
-        "SELECT issued_on, count(*), sum(total_fen) FROM invoices"
-        " WHERE merchant_id = $1 AND issued_at_ms >= $2 GROUP BY issued_on",
-        merchant_id, midnight_ms - (DAYS_SHOWN - 1) * DAY_MS,
-    )  # fmt: skip
-    by_day = {row[0]: (int(row[1]), int(row[2])) for row in days}
-    codes = await office.database.read(
-        "SELECT count(*), coalesce(sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0) FROM codes"
-        " WHERE merchant_id = $1 AND created_at_ms >= $2",
-        merchant_id, midnight_ms,
-    )  # fmt: skip
-    pending = await office.database.read(
-        "SELECT count(*) FROM issues WHERE merchant_id = $1 AND state IN ('submitted', 'unknown')",
-        merchant_id,
-    )
-    dead = await office.database.read(
-        "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND state = 'dead'", merchant_id
-    )
-    count, total = by_day.get(day.isoformat(), (0, 0))
-    shown = tuple(
-        (moment, from_fen(by_day.get(moment.isoformat(), (0, 0))[1]))
-        for moment in (first + timedelta(days=offset) for offset in range(DAYS_SHOWN))
-    )
-    return Today(count, from_fen(total), codes[0][0], int(codes[0][1]), pending[0][0], dead[0][0], shown)
 
 
 async def invoices_of(office: Office, keys: Sequence[tuple[int, str]]) -> list[tuple[Invoice, str]]:

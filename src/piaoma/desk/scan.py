@@ -22,6 +22,7 @@ from .issue import issue
 from .merchant import Merchant, merchant
 from .mint import NOBODY_YET, draft_of
 from .records import Invoice, invoice
+from .relations import current
 
 if TYPE_CHECKING:
     from .office import Office
@@ -63,9 +64,12 @@ async def scan(office: Office, token: str, holder: str, *, granted: bool = False
     mine = found.holder is not None and (
         granted or hmac.compare_digest(found.holder, holder_digest(merchant_id, code_id, holder))
     )
-    issued = await invoice(office, merchant_id, found.number) if mine and found.number else None
-    masked = taxpayer_id.mask_name(found.buyer_name) if found.buyer_name else ""
-    return Scan(found, shop, lines, sums, mine, masked, issued)
+    # After a 换开 the code's page is that of the new invoice.
+    stands = (
+        await invoice(office, merchant_id, await current(office, merchant_id, found.number)) if found.number else None
+    )
+    masked = taxpayer_id.mask_name(stands.buyer_name) if stands else ""
+    return Scan(found, shop, lines, sums, mine, masked, stands if mine else None)
 
 
 async def viewed(office: Office, token: str) -> None:
@@ -102,7 +106,7 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
         if not (outcome.repeated and outcome.state is IssueState.REFUSED):
             break
     if outcome.repeated and outcome.number and email:
-        await send(office, merchant_id, outcome.number, email, unless_sent=True)
+        await send(office, merchant_id, await current(office, merchant_id, outcome.number), email, unless_sent=True)
     return outcome
 
 

@@ -15,10 +15,13 @@ from piaoma.documents.receiving import Batch, Company, key_of, offline_items, se
 from piaoma.documents.report import Item, Light, Report, Source, item
 from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.money import from_fen
+from piaoma.invoice.red import BlueState
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.invoice.taxpayer_id import mask_name
 from piaoma.store import Database, Row, Transaction, milliseconds, write_block
 from piaoma.trust import Verdict
+
+from .relations import standing
 
 if TYPE_CHECKING:
     from .merchant import Merchant
@@ -91,7 +94,7 @@ async def with_records(database: Database, now: datetime, report: Report) -> Rep
         items["record"] = about = _judged(report, record, now)
         if about.light is Light.OK:
             items["log"] = await _logged(database, record, now)
-            items["red"] = item("red", when=_shown(now))
+            items["red"] = await _reversed(database, record, now)
             if not report.digest:
                 report = msgspec.structs.replace(report, facts=merged(report.facts, _masked(record)))
     if report.source is Source.BUNDLE:
@@ -177,6 +180,24 @@ async def _logged(database: Database, record: Row, now: datetime) -> Item:
     if leaf is None or signed is None:
         return item("log", (Refusal("LOG-NOT-YET"),), Light.UNKNOWN)
     return item("log", form="since", leaf=str(leaf[0]), when=_shown(_moment(now, signed[0])))
+
+
+# ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _reversed(database: Database, record: Row, now: datetime) -> Item:
+    """Whether an invoice was taken back, as a whole or in part; what replaced it is not told to strangers."""
+    known = await standing(database, record["merchant_id"], record["number"])
+    if known is None or (known.state is BlueState.NORMAL and not known.is_red):
+        return item("red", when=_shown(now))
+    if known.is_red:
+        return item("red", form="itself", number=known.corrects)
+    assert known.changed_at is not None, "what was taken back has a red invoice"
+    when = {"when": _shown(known.changed_at.astimezone(now.tzinfo))}
+    if known.state is BlueState.RED:
+        # Genuine, and worth nothing any more: whoever would pay for it must not read 通过.
+        return item("red", (Refusal("RED-TAKEN-BACK", "", when),), Light.BAD)
+    return item("red", (Refusal("RED-TAKEN-BACK-PARTLY", "", when),), Light.WARN)
 
 
 # ── the receiver's books ──────────────────────────────────────────────────────────────────────────────────────────

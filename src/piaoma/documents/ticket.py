@@ -68,11 +68,12 @@ class Ticket(msgspec.Struct, frozen=True):
     remark: str
     drawer: str
     mark: str
+    red: bool = False  # 红字发票: pages say so; the form itself shows it by its figures and its remark only
 
 
 def ticket_of(invoice: IssuedInvoice) -> Ticket:
     """The ticket of an issued invoice."""
-    return _ticket(
+    ticket = _ticket(
         invoice.kind,
         invoice.buyer,
         invoice.seller,
@@ -84,6 +85,7 @@ def ticket_of(invoice: IssuedInvoice) -> Ticket:
         issued_on=f"{invoice.issued_on:%Y年%m月%d日}",
         mark=SAMPLE_MARK if invoice.sandbox else "",
     )
+    return msgspec.structs.replace(ticket, red=True) if invoice.red is not None else ticket
 
 
 def ticket_of_draft(draft: Draft, lines: Sequence[PricedLine], totals: Totals) -> Ticket:

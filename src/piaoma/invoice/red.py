@@ -6,6 +6,7 @@ lines only, so an item and its discount are taken back as one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -13,14 +14,14 @@ from enum import StrEnum
 
 import msgspec
 
-from .draft import LineKind
+from .draft import Draft, Line, LineKind, Pricing
 from .issued import Bureau, IssuedInvoice, PricedLine, RedReference
 from .lines import fit
-from .money import WIDE
+from .money import WIDE, round_fen
 from .red_form import RedReason
-from .totals import totals_of
+from .totals import invoice_of, totals_of
 
-ZERO = Decimal("0.00")
+_DIFFERENCE = re.compile(r"差额征税\S*(?: 元。)?")
 
 
 class RedLine(msgspec.Struct, frozen=True):
@@ -102,27 +103,60 @@ def blue_state(blue: IssuedInvoice, earlier: Sequence[RedLine]) -> BlueState:
     return BlueState.PARTLY_RED if any(amount or tax for amount, tax in rest) else BlueState.RED
 
 
-def red_invoice_of(draft: RedDraft, number: str, at: datetime, bureau: Bureau) -> IssuedInvoice:
-    """The invoice that a checked red draft becomes at an aware moment in Asia/Shanghai, whole seconds."""
-    assert at.microsecond == 0 and at.tzinfo is not None, "the original states whole seconds of a known zone"
-    blue, named = draft.blue, items(draft.blue)
-    lines = tuple(_priced(named[line.place], line) for line in draft.lines)
-    remark = f"被红冲蓝字数电票号码：{blue.number} 红字发票信息确认单编号：{draft.form_number}"
-    return IssuedInvoice(
-        number=number,
+def share(item: PricedLine, rest: tuple[Decimal, Decimal], inclusive: Decimal) -> tuple[Decimal, Decimal]:
+    """(amount, tax) to take back, negative, of an item of which ``rest`` is left, for a tax-inclusive sum that is given
+    back to the buyer. The last part takes what is left as it stands, however it was rounded."""
+    amount_left, tax_left = rest
+    if inclusive == amount_left + tax_left:
+        return -amount_left, -tax_left
+    amount = round_fen(WIDE.divide(inclusive, 1 + item.rate)) if tax_left else inclusive
+    # Rounding may not take a fen more of either than is left.
+    tax = min(inclusive - amount, tax_left)
+    return -(inclusive - tax), -tax
+
+
+def priced(draft: RedDraft) -> tuple[PricedLine, ...]:
+    """The lines of the red invoice."""
+    named = items(draft.blue)
+    return tuple(_priced(named[line.place], line) for line in draft.lines)
+
+
+def draft_of(draft: RedDraft) -> Draft:
+    """A red draft as the draft of an invoice: so that it is issued in the way that every other invoice is."""
+    blue = draft.blue
+    remark = f"被红冲蓝字数电票号码：{blue.number} 红字发票信息确认单编号：{draft.form_number} {draft.remark}".strip()
+    if difference := _DIFFERENCE.search(blue.remark):
+        remark = f"{difference[0]} {remark}"  # as the form wants it of any invoice of a difference
+    return Draft(
         kind=blue.kind,
         seller=blue.seller,
         buyer=blue.buyer,
-        lines=lines,
-        totals=totals_of(lines),
+        lines=tuple(
+            Line(
+                line.name.rpartition("*")[2],
+                line.code,
+                line.rate,
+                line.amount,
+                line.quantity,
+                line.unit_price,
+                line.unit,
+                line.spec,
+                preference=line.preference,
+                zero=line.zero,
+            )
+            for line in priced(draft)
+        ),
+        pricing=Pricing.EXCLUSIVE,
         drawer=draft.drawer,
-        remark=f"{remark} {draft.remark}".strip(),
-        requested_at=at,
-        issued_on=at.date(),
-        signed_at=at,
-        bureau=bureau,
-        red=RedReference(blue.number, draft.form_number),
+        remark=remark,
     )
+
+
+def red_invoice_of(draft: RedDraft, number: str, at: datetime, bureau: Bureau) -> IssuedInvoice:
+    """The invoice that a checked red draft becomes at an aware moment in Asia/Shanghai, whole seconds."""
+    lines = priced(draft)
+    reference = RedReference(draft.blue.number, draft.form_number)
+    return invoice_of(draft_of(draft), lines, totals_of(lines), number, at, bureau, reference)
 
 
 def _priced(item: PricedLine, line: RedLine) -> PricedLine:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from .draft import Difference, DifferenceMode, Draft
 from .inspect import check_figures
-from .issued import Bureau, IssuedInvoice, PricedLine, Totals
+from .issued import Bureau, IssuedInvoice, PricedLine, RedReference, Totals
 from .lines import price_line
 from .money import round_fen
 from .parties import Party
@@ -55,9 +55,11 @@ def totals_of(lines: list[PricedLine] | tuple[PricedLine, ...]) -> Totals:
 
 
 def invoice_of(
-    draft: Draft, lines: tuple[PricedLine, ...], totals: Totals, number: str, at: datetime, bureau: Bureau
-) -> IssuedInvoice:
-    """The invoice that a priced draft becomes under ``number`` at an aware moment in Asia/Shanghai, whole seconds."""
+    draft: Draft, lines: tuple[PricedLine, ...], totals: Totals, number: str, at: datetime, bureau: Bureau,
+    red: RedReference | None = None,
+) -> IssuedInvoice:  # fmt: skip
+    """The invoice that a priced draft becomes under ``number`` at an aware moment in Asia/Shanghai, whole seconds;
+    ``red`` is what a red one (红字发票) corrects."""
     assert at.microsecond == 0 and at.tzinfo is not None, "the original states whole seconds of a known zone"
     return IssuedInvoice(
         number=number,
@@ -72,6 +74,7 @@ def invoice_of(
         issued_on=at.date(),
         signed_at=at,
         bureau=bureau,
+        red=red,
     )
 
 

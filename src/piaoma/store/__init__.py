@@ -12,6 +12,19 @@ from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
 from .provision import NumberBlock, add_block, numbers_left, set_quota
+from .red_forms import (
+    NewForm,
+    RedForm,
+    add_form,
+    due_forms,
+    find_form,
+    form_of,
+    keep_form_waiting,
+    refuse_form,
+    settle_form,
+    stop_asking,
+    taken_back,
+)
 from .renew import Renewal, renew
 from .settle import (
     Intent,
@@ -24,15 +37,16 @@ from .settle import (
     settled,
 )
 from .sqlite import FolderLock
-from .submission import IssueRequest, IssueState, Missing, Outcome
+from .submission import IssueRequest, IssueState, Missing, Outcome, RedClaim
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState", "LogFault",
-    "Missing", "NumberBlock", "Outcome", "Overloaded", "Proof", "Renewal", "Row", "SchemaMismatch", "Sealed",
-    "StoreLocked",
-    "Transaction", "WriteConflict", "add_block", "audit", "consistency", "due_intents", "earlier_outcome",
-    "find_intent", "inclusion", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations",
-    "milliseconds", "month_of", "numbers_left", "open_database", "renew", "sequence", "set_quota", "settle_issued",
-    "settle_refused", "settled", "write_block",
+    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
+    "LogFault", "Missing", "NewForm", "NumberBlock", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
+    "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
+    "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form", "find_intent",
+    "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile",
+    "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form", "renew",
+    "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back",
+    "write_block",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused
 
+from .audit_red import HOLDS as RED_HOLDS
+from .audit_red import columns_agree, red_faults
 from .database import Database, Row
 
 FINDINGS_MAX = 20  # examples shown for each invariant; the count is always whole
@@ -49,6 +51,16 @@ _NUMBER_IN_BLOCK = """
 b.merchant_id = i.merchant_id AND b.prefix = substr(i.number, 1, 5)
 AND CAST(substr(i.number, 6) AS BIGINT) BETWEEN b.first_sequence AND b.next_sequence - 1
 """
+
+
+def _differing(of_invoices: str, of_index: str) -> str:
+    """The merchants and spans of time where the indexed invoices and what the index sums up do not cancel out."""
+    return f"""
+        SELECT CAST(merchant_id AS TEXT) || ' ' || span FROM (
+            SELECT e.merchant_id, {of_invoices} FROM index_entries e
+            JOIN invoices i ON i.merchant_id = e.merchant_id AND i.number = e.number UNION ALL {of_index}
+        ) u GROUP BY merchant_id, span HAVING sum(n) <> 0 OR sum(fen) <> 0 OR sum(tax) <> 0"""
+
 
 I1 = Invariant("I1", "original's digest and signature hold")
 I8 = Invariant(
@@ -111,10 +123,10 @@ INVARIANTS: tuple[Invariant, ...] = (
         "issued and reserved of a month equal the quota row and are within it",
         (
             """SELECT CAST(q.merchant_id AS TEXT) || ' ' || q.month FROM quotas q WHERE q.issued_fen <>
-               (SELECT coalesce(sum(i.amount_fen), 0) FROM invoices i
+               (SELECT coalesce(sum(i.quota_fen), 0) FROM invoices i
                 WHERE i.merchant_id = q.merchant_id AND i.month = q.month)""",
             """SELECT CAST(q.merchant_id AS TEXT) || ' ' || q.month FROM quotas q WHERE q.reserved_fen <>
-               (SELECT coalesce(sum(s.amount_fen), 0) FROM issues s
+               (SELECT coalesce(sum(CASE WHEN s.amount_fen > 0 THEN s.amount_fen ELSE 0 END), 0) FROM issues s
                 WHERE s.merchant_id = q.merchant_id AND s.month = q.month AND s.state IN ('submitted', 'unknown'))""",
             "SELECT CAST(merchant_id AS TEXT) || ' ' || month FROM quotas WHERE issued_fen + reserved_fen > limit_fen",
             """SELECT i.number FROM invoices i LEFT JOIN quotas q
@@ -137,7 +149,7 @@ INVARIANTS: tuple[Invariant, ...] = (
             """SELECT s.issue_key FROM issues s LEFT JOIN invoices i
                ON i.merchant_id = s.merchant_id AND i.number = s.number
                WHERE s.state = 'issued' AND (i.number IS NULL OR i.issue_key <> s.issue_key
-                    OR i.amount_fen <> s.amount_fen OR i.month <> s.month
+                    OR i.quota_fen <> s.amount_fen OR i.month <> s.month
                     OR coalesce(i.code_id, -1) <> coalesce(s.code_id, -1))""",
             """SELECT i.number FROM invoices i LEFT JOIN issues s
                ON s.merchant_id = i.merchant_id AND s.issue_key = i.issue_key
@@ -166,12 +178,36 @@ INVARIANTS: tuple[Invariant, ...] = (
         (
             """SELECT issue_key FROM issues WHERE state IN ('submitted', 'unknown')
                AND (next_query_at_ms IS NULL OR request IS NULL)""",
+            """SELECT form_id FROM red_forms WHERE state IN ('submitted', 'unknown', '02', '03')
+               AND next_query_at_ms IS NULL""",
+            "SELECT reissue_id FROM reissues WHERE state IN ('working', 'confirming', 'red') AND next_at_ms IS NULL",
+        ),
+    ),
+    Invariant(
+        "I13",
+        "the index has every invoice of the log below its cursor once, and its sums are theirs",
+        (
+            """SELECT l.number FROM log_leaves l
+               LEFT JOIN index_entries e ON e.merchant_id = l.merchant_id AND e.number = l.number
+               WHERE l.leaf < (SELECT leaf FROM index_cursor) AND e.number IS NULL""",
+            _differing(
+                "i.issued_on AS span, 1 AS n, i.amount_fen AS fen, i.tax_fen AS tax",
+                "SELECT merchant_id, day, -invoices, -amount_fen, -tax_fen FROM index_days",
+            ),
+            _differing(
+                "i.month AS span, 0 AS n, i.amount_fen AS fen, i.tax_fen AS tax",
+                "SELECT merchant_id, month, 0, -amount_fen, -tax_fen FROM index_taxes",
+            ),
+            _differing(
+                "'' AS span, 1 AS n, i.total_fen AS fen, 0 AS tax",
+                "SELECT merchant_id, '', -size, -total_sum, 0 FROM index_blocks",
+            ),
         ),
     ),
 )
 
 _ORIGINALS = """
-SELECT merchant_id, number, buyer_name, amount_fen, tax_fen, total_fen, digest, original FROM invoices
+SELECT merchant_id, number, buyer_name, amount_fen, tax_fen, total_fen, digest, original, corrects FROM invoices
 WHERE (merchant_id, number) > ($1, $2) ORDER BY merchant_id, number LIMIT $3
 """
 
@@ -191,6 +227,8 @@ async def audit(
     rows only and may run beside a working server.
     """
     findings = [await _by_statements(database, invariant) for invariant in INVARIANTS]
+    faults = await red_faults(database)
+    findings.append(Finding("I6", RED_HOLDS, len(faults), tuple(faults[:FINDINGS_MAX])))
     findings += await _by_originals(database, verify, progress)
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     findings.append(await _by_log(database, verify_note, now_ms))
@@ -336,3 +374,5 @@ def _content_faults(row: Row) -> Iterator[str]:
         yield "columns differ from the original"
     if invoice.buyer.name != row["buyer_name"]:
         yield "buyer differs from the original"
+    if not columns_agree(row, invoice):
+        yield "what it corrects differs from the original"

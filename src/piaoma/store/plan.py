@@ -7,11 +7,14 @@ way to an invoice. Nothing here does I/O, so it can be tested by the million.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from piaoma.invoice.money import format_yuan, from_fen, to_fen
+from piaoma.invoice.red import RedLine
+from piaoma.invoice.red_form import ISSUABLE
 from piaoma.invoice.refusal import Refusal
 
 from .submission import IssueRequest, IssueState, Missing, Outcome
@@ -19,6 +22,7 @@ from .submission import IssueRequest, IssueState, Missing, Outcome
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PREFIX_DIGITS = 5  # year, province, channel (einvoice.md §3)
 SEQUENCE_DIGITS = 15
+_NOTHING = Decimal(0)
 
 
 class CodeRow(msgspec.Struct):
@@ -60,6 +64,26 @@ class BlockRow(msgspec.Struct):
     next_sequence: int
 
 
+class BlueRow(msgspec.Struct):
+    """What the plan needs of an invoice that a red one corrects or a new one replaces. ``left`` is (amount, tax) of
+    each of its items that nothing has taken back, not even an issue whose outcome is open."""
+
+    red: bool  # it is a red one itself
+    month: str
+    left: dict[int, tuple[Decimal, Decimal]]
+    wholly_red: bool  # red invoices that are issued took all of it back
+    replaced: bool
+
+
+class FormRow(msgspec.Struct):
+    """What the plan needs of a red form."""
+
+    blue_number: str
+    state: str
+    issue_key: str | None
+    lines: tuple[RedLine, ...]
+
+
 class State(msgspec.Struct):
     """The rows that a batch touches. ``decide`` changes them as it goes, so later requests see earlier ones."""
 
@@ -68,14 +92,17 @@ class State(msgspec.Struct):
     codes: dict[tuple[int, int], CodeRow]
     quotas: dict[tuple[int, str], QuotaRow]
     blocks: dict[int, list[BlockRow]]
+    blues: dict[tuple[int, str], BlueRow] = {}
+    forms: dict[tuple[int, str], FormRow] = {}
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A request that will be written: with its number when issued now, without when it becomes an intent."""
+    """A request that will be written: with its number when issued now, without when it becomes an intent.
+    ``quota_fen`` is what it takes of the month's quota; below zero when it gives some back."""
 
     request: IssueRequest
     month: str
-    amount_fen: int
+    quota_fen: int
     number: str | None
 
 
@@ -106,7 +133,12 @@ def _decide_one(request: IssueRequest, state: State) -> Decision:
     earlier = state.issues.get((request.merchant_id, request.issue_key))
     if earlier is not None:
         return _repeat(request, earlier)
-    refusal = _merchant_refusal(request, state) or _code_refusal(request, state)
+    refusal = (
+        _merchant_refusal(request, state)
+        or _code_refusal(request, state)
+        or _red_refusal(request, state)
+        or _replacing_refusal(request, state)
+    )
     if refusal is not None:
         return _refused(refusal)
 
@@ -114,8 +146,8 @@ def _decide_one(request: IssueRequest, state: State) -> Decision:
     quota = state.quotas.get((request.merchant_id, month))
     if quota is None:
         return Missing("quota")
-    amount_fen = to_fen(request.totals.amount)
-    if amount_fen > quota.left_fen:
+    quota_fen = _quota_fen(request, state, month)
+    if quota_fen > quota.left_fen:
         return _refused(Refusal("QUOTA-EXCEEDED", "", {"left": format_yuan(from_fen(quota.left_fen)), "month": month}))
 
     number = None
@@ -123,8 +155,8 @@ def _decide_one(request: IssueRequest, state: State) -> Decision:
         number = _next_number(request, month[2:4], state)
         if number is None:
             return Missing("numbers")
-    _take(request, state, quota, amount_fen, number)
-    return Taken(request, month, amount_fen, number)
+    _take(request, state, quota, quota_fen, number)
+    return Taken(request, month, quota_fen, number)
 
 
 def _refused(refusal: Refusal) -> Outcome:
@@ -163,6 +195,51 @@ def _code_refusal(request: IssueRequest, state: State) -> Refusal | None:
     return None
 
 
+def _red_refusal(request: IssueRequest, state: State) -> Refusal | None:
+    """Why a red invoice may not be issued, or None: the sums taken back, and the form, as they stand now. What a race
+    cannot change was asked of the rules before (``rules.red``)."""
+    if request.red is None:
+        return None
+    red = request.red
+    blue = state.blues.get((request.merchant_id, red.blue_number))
+    form = state.forms.get((request.merchant_id, red.form_id))
+    if blue is None:
+        return Refusal("INVOICE-NOT-FOUND")
+    if blue.red:
+        return Refusal("RED-OF-RED", "blue")
+    if form is None or (form.blue_number, form.lines) != (red.blue_number, red.lines):
+        return Refusal("RED-FORM-NOT-FOUND")
+    if form.state not in ISSUABLE or form.issue_key is not None:
+        return Refusal("RED-FORM-STATE", "form", {"state": form.state})
+    rest = dict(blue.left)
+    for line in red.lines:
+        amount, tax = rest.get(line.place, (_NOTHING, _NOTHING))
+        for have, left in ((-line.amount, amount), (-line.tax, tax)):
+            if have > left:
+                return Refusal("RED-EXCEEDS", "lines", {"have": format_yuan(have), "left": format_yuan(left)})
+        rest[line.place] = (amount + line.amount, tax + line.tax)
+    return None
+
+
+def _replacing_refusal(request: IssueRequest, state: State) -> Refusal | None:
+    """Why an invoice may not replace another, or None: never before all of the old one is taken back, and once."""
+    if not request.replaces:
+        return None
+    old = state.blues.get((request.merchant_id, request.replaces))
+    if old is None or not old.wholly_red:
+        return Refusal("REISSUE-OLD-NOT-RED")
+    return Refusal("REISSUE-REPLACED") if old.replaced else None
+
+
+def _quota_fen(request: IssueRequest, state: State, month: str) -> int:
+    """What a request takes of the month's quota (tax-exclusive). Whether a red invoice gives any back is not known [U],
+    so it does not unless the installation says so, and then only in the month of the blue one."""
+    if request.red is None:
+        return to_fen(request.totals.amount)
+    same_month = state.blues[(request.merchant_id, request.red.blue_number)].month == month
+    return to_fen(request.totals.amount) if request.red.returns_quota and same_month else 0
+
+
 def _already_held(request: IssueRequest, state: State) -> Outcome | None:
     """The result that this holder's earlier request for the same code has, whatever key and title this one carries:
     a code gives one invoice, and its holder is always shown which."""
@@ -183,16 +260,30 @@ def _next_number(request: IssueRequest, year: str, state: State) -> str | None:
     return None
 
 
-def _take(request: IssueRequest, state: State, quota: QuotaRow, amount_fen: int, number: str | None) -> None:
+def reserved_fen(quota_fen: int) -> int:
+    """What is reserved while an outcome is open: what may come back is not counted on before it does."""
+    return max(0, quota_fen)
+
+
+def _take(request: IssueRequest, state: State, quota: QuotaRow, quota_fen: int, number: str | None) -> None:
     """Let the rest of the batch see what this request took."""
     standing = IssueState.SUBMITTED if number is None else IssueState.ISSUED
     if number is None:
-        quota.reserved_fen += amount_fen
+        quota.reserved_fen += reserved_fen(quota_fen)
     else:
-        quota.issued_fen += amount_fen
+        quota.issued_fen += quota_fen
     assert quota.issued_fen + quota.reserved_fen <= quota.limit_fen, "quota overspent"
     state.issues[(request.merchant_id, request.issue_key)] = IssueRow(request.request_digest, standing, number, ())
     if request.code_id is not None:
         code = state.codes[(request.merchant_id, request.code_id)]
         assert code.issue_key is None, "a code was claimed twice"
         code.issue_key, code.holder, code.state = request.issue_key, request.holder, standing.value
+    if request.red is not None:
+        blue = state.blues[(request.merchant_id, request.red.blue_number)]
+        for line in request.red.lines:
+            amount, tax = blue.left[line.place]
+            blue.left[line.place] = (amount + line.amount, tax + line.tax)
+            assert min(blue.left[line.place]) >= 0, "more was taken back than there was"
+        state.forms[(request.merchant_id, request.red.form_id)].issue_key = request.issue_key
+    if request.replaces:
+        state.blues[(request.merchant_id, request.replaces)].replaced = True

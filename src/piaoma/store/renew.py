@@ -34,6 +34,12 @@ SELECT merchant_id, prefix || substr(CAST(1000000000000000 + sequence AS TEXT), 
        CAST($2 AS BIGINT) FROM rest
 """
 _CLOSE_BLOCKS = "UPDATE number_blocks SET next_sequence = last_sequence + 1 WHERE next_sequence <= last_sequence"
+# A red invoice that followed an open form, or a 换开 that went on, may exist as well: nothing of it goes on by itself.
+_STOP_CORRECTIONS = (
+    "UPDATE red_forms SET then_issue = 0 WHERE issue_key IS NULL",
+    "UPDATE reissues SET state = 'failed', next_at_ms = NULL, email = ''"
+    " WHERE state IN ('asked', 'working', 'confirming')",
+)
 _REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 'open'"
 # The sequencer takes every invoice in again.
 _EMPTY_LOG = (
@@ -56,7 +62,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
         for table in _LINKS:
             await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
-        for statement in _EMPTY_LOG:
+        for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)
     return Renewal(epoch, burnt, revoked)

@@ -75,12 +75,14 @@ async def export_rows(url: str, schema: str, tables: Sequence[str], folder: Path
 
 
 async def import_rows(database: Database, tables: Sequence[str], folder: Path) -> int:
-    """Put the rows of files into empty tables, all of them or none; how many there were.
+    """Put the rows of files into new tables, all of them or none; how many there were.
 
     Raises ``Refused`` BACKUP-DAMAGED for a file that does not fit its table.
     """
     count = 0
     async with database.write() as transaction:
+        for table in reversed(tables):
+            await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - rows that a migration put there
         for table in tables:
             with (folder / f"{table}.rows").open("rb") as file:
                 try:

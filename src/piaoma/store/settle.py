@@ -16,7 +16,8 @@ from piaoma.invoice.refusal import Refusal
 from piaoma.trust import merkle
 
 from .database import Database, Row, Transaction, write_block
-from .plan import PREFIX_DIGITS, milliseconds
+from .plan import PREFIX_DIGITS, milliseconds, reserved_fen
+from .reds import red_issued, red_refused
 from .submission import IssueRequest, IssueState, Outcome
 from .writer import INSERT_INVOICE, INSERT_JOB, INSERT_PENDING, Sealed, invoice_values, job_values, pending_values
 
@@ -78,7 +79,7 @@ WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
 """
 _LOCK_QUOTA = "SELECT limit_fen FROM quotas t WHERE merchant_id = $1 AND month = $2 {for_update}"
 _CONSUME = """
-UPDATE quotas SET reserved_fen = reserved_fen - $3, issued_fen = issued_fen + $3 WHERE merchant_id = $1 AND month = $2
+UPDATE quotas SET reserved_fen = reserved_fen - $3, issued_fen = issued_fen + $4 WHERE merchant_id = $1 AND month = $2
 """
 _RELEASE = "UPDATE quotas SET reserved_fen = reserved_fen - $3 WHERE merchant_id = $1 AND month = $2"
 _WAIT = """
@@ -99,8 +100,10 @@ async def settle_issued(database: Database, request: IssueRequest, number: str, 
         await transaction.execute(
             _SETTLE, request.merchant_id, request.issue_key, "issued", number, None, milliseconds(now)
         )
-        await transaction.execute(_CONSUME, request.merchant_id, row["month"], row["amount_fen"])
-        await transaction.execute_many(INSERT_INVOICE, [invoice_values(request, number, sealed)])
+        quota_fen = row["amount_fen"]
+        await transaction.execute(_CONSUME, request.merchant_id, row["month"], reserved_fen(quota_fen), quota_fen)
+        await transaction.execute_many(INSERT_INVOICE, [invoice_values(request, number, sealed, quota_fen)])
+        await red_issued(transaction, request)
         pending = pending_values(request, number, sealed, os.urandom(merkle.HASH_BYTES))
         await transaction.execute_many(INSERT_PENDING, [pending])
         await transaction.execute_many(INSERT_JOB, job_values(request, number))
@@ -131,7 +134,8 @@ async def settle_refused(database: Database, request: IssueRequest, refusals: Se
         await transaction.execute(
             _SETTLE, request.merchant_id, request.issue_key, "refused", None, told, milliseconds(now)
         )
-        await transaction.execute(_RELEASE, request.merchant_id, row["month"], row["amount_fen"])
+        await transaction.execute(_RELEASE, request.merchant_id, row["month"], reserved_fen(row["amount_fen"]))
+        await red_refused(transaction, request)
         if request.code_id is not None:
             await transaction.execute(
                 _CODE_FREE, request.merchant_id, request.code_id, request.issue_key, told, milliseconds(now)

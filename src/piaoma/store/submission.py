@@ -8,7 +8,8 @@ from enum import StrEnum
 import msgspec
 
 from piaoma.invoice.draft import Draft
-from piaoma.invoice.issued import Bureau, PricedLine, Totals
+from piaoma.invoice.issued import Bureau, PricedLine, RedReference, Totals
+from piaoma.invoice.red import RedLine
 from piaoma.invoice.refusal import Refusal
 
 
@@ -19,6 +20,21 @@ class IssueState(StrEnum):
     ISSUED = "issued"  # 已开具
     REFUSED = "refused"  # 开票失败
     UNKNOWN = "unknown"  # 结果未知
+
+
+class RedClaim(msgspec.Struct, frozen=True):
+    """What makes a request one for a red invoice (红字发票): the form that it uses up, and what it takes back of which
+    blue invoice. ``returns_quota`` is whether a red invoice gives quota back within the month of the blue one."""
+
+    form_id: str
+    form_number: str
+    blue_number: str
+    lines: tuple[RedLine, ...]
+    returns_quota: bool = False
+
+    @property
+    def reference(self) -> RedReference:
+        return RedReference(self.blue_number, self.form_number)
 
 
 class IssueRequest(msgspec.Struct, frozen=True):
@@ -41,6 +57,8 @@ class IssueRequest(msgspec.Struct, frozen=True):
     holder: str | None = None
     email: str = ""
     remote: bool = False  # the channel gives the number when it is called, not beforehand
+    red: RedClaim | None = None
+    replaces: str = ""  # number of the invoice that this one replaces (换开), which is taken back as a whole before
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from .plan import (
     milliseconds,
     month_of,
 )
+from .reds import load_reds, store_reds
 from .submission import IssueRequest, IssueState, Missing, Outcome
 
 BATCH_MAX = 128  # requests in one transaction
@@ -152,8 +153,9 @@ def _outcome(decision: Decision) -> Outcome | Missing:
     return Outcome(IssueState.ISSUED, decision.number)
 
 
-# Rows are locked in one order everywhere (quotas, blocks, codes, each by key), so that two processes cannot wait for
-# each other. Earlier issues are read after the locks: whoever issues for the merchant holds its quota row.
+# Rows are locked in one order everywhere (quotas, blocks, codes, invoices, red forms, each by key), so that two
+# processes cannot wait for each other. Earlier issues are read after the locks: whoever issues for the merchant holds
+# its quota row.
 
 _LOAD_MERCHANTS = "SELECT t.merchant_id, t.state FROM {keys} CROSS JOIN merchants t WHERE t.merchant_id = k.a"
 _LOAD_QUOTAS = """
@@ -203,6 +205,9 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     for row in await fetch(_LOAD_ISSUES, dialect.int_text_keys, issue_keys):
         refusal = tuple(msgspec.json.decode(row[5], type=tuple[Refusal, ...])) if row[5] else ()
         state.issues[(row[0], row[1])] = IssueRow(row[2], IssueState(row[3]), row[4], refusal)
+    corrections = [request for request in requests if request.red is not None or request.replaces]
+    if corrections:
+        await load_reds(transaction, dialect, corrections, state)
     return state
 
 
@@ -217,8 +222,9 @@ WHERE merchant_id = $1 AND code_id = $2 AND issue_key IS NULL
 """
 INSERT_INVOICE = """
 INSERT INTO invoices (merchant_id, number, issue_key, code_id, kind, buyer_name, buyer_id, amount_fen, tax_fen,
-                      total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                      total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original, quota_fen,
+                      corrects, replaces)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 INSERT_PENDING = "INSERT INTO log_pending (merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4)"
 _SPEND_QUOTA = "UPDATE quotas SET issued_fen = $3, reserved_fen = $4 WHERE merchant_id = $1 AND month = $2"
@@ -250,10 +256,13 @@ async def _store(
     ]
     if claims:
         await transaction.execute_many(_CLAIM_CODE, claims)
+    await store_reds(transaction, taken)
     issued = [(each.request, each.number) for each in taken if each.number is not None]
     if issued:
         originals = [(request, number, sealed[(request.merchant_id, number)]) for request, number in issued]
-        await transaction.execute_many(INSERT_INVOICE, [invoice_values(*each) for each in originals])
+        quotas = [each.quota_fen for each in taken if each.number is not None]
+        values = [invoice_values(*each, quota_fen) for each, quota_fen in zip(originals, quotas, strict=True)]
+        await transaction.execute_many(INSERT_INVOICE, values)
         salts = os.urandom(merkle.HASH_BYTES * len(originals))
         pending = [
             pending_values(request, number, original, salts[at : at + merkle.HASH_BYTES])
@@ -286,7 +295,7 @@ def _issue_values(taken: Taken) -> tuple[object, ...]:
         (IssueState.SUBMITTED if intent else IssueState.ISSUED).value,
         taken.number,
         taken.month,
-        taken.amount_fen,
+        taken.quota_fen,
         msgspec.json.encode(request).decode() if intent else None,
         now_ms,
         None if intent else now_ms,
@@ -294,7 +303,7 @@ def _issue_values(taken: Taken) -> tuple[object, ...]:
     )
 
 
-def invoice_values(request: IssueRequest, number: str, sealed: Sealed) -> tuple[object, ...]:
+def invoice_values(request: IssueRequest, number: str, sealed: Sealed, quota_fen: int) -> tuple[object, ...]:
     """The columns of ``INSERT_INVOICE``."""
     return (
         request.merchant_id,
@@ -314,6 +323,9 @@ def invoice_values(request: IssueRequest, number: str, sealed: Sealed) -> tuple[
         milliseconds(request.issued_at),
         sealed.digest,
         sealed.original,
+        quota_fen,
+        request.red.blue_number if request.red is not None else None,
+        request.replaces or None,
     )
 
 

@@ -12,12 +12,15 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, hand_on, home, installable, log, my, questions, scan, title_book, verify
+from . import console, hand_on, home, installable, log, my, questions, reissue, scan, title_book, verify
 from .errors import HANDLERS
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
-CUSTOMER = [*scan.routes, *hand_on.routes, *questions.routes, *my.routes, *title_book.routes, *installable.routes]
+CUSTOMER = [
+    *scan.routes, *reissue.routes, *hand_on.routes, *questions.routes, *my.routes, *title_book.routes,
+    *installable.routes,
+]  # fmt: skip
 ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes]  # tried in this order
 
 

@@ -43,3 +43,17 @@ def day_bars(days: Sequence[tuple[date, Decimal]]) -> tuple[Bar, ...]:
             )
         )
     return tuple(bars)
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A row of a lying bar chart: what it stands for, how many, and how long beside the longest (percent)."""
+
+    key: object
+    count: int
+    percent: int
+
+
+def shares(rows: Sequence[tuple[object, int]]) -> tuple[Share, ...]:
+    """Rows with the length of their bars; one that is there at all can be seen."""
+    most = max((count for _, count in rows), default=0) or 1
+    return tuple(Share(key, count, max(1, count * 100 // most) if count else 0) for key, count in rows)

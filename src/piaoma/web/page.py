@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from piaoma.desk.office import Office
+from piaoma.index import printed_rate
 from piaoma.invoice.money import format_yuan
 from piaoma.invoice.rates import printed
 from piaoma.invoice.refusal import Language
@@ -60,6 +61,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["rate"] = printed
+    environment.filters["rate_text"] = printed_rate
     environment.filters["yuan"] = format_yuan
     environment.filters["inwords"] = to_words
     environment.filters["grouped"] = grouped

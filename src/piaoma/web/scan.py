@@ -17,9 +17,11 @@ from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical, unseal
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, receipts, records, shelf
+from piaoma.desk import deliver, opens, receipts, records, relations, shelf
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
+from piaoma.desk.reissue import customers_refusal
+from piaoma.desk.reissue_book import latest_reissue
 from piaoma.desk.scan import Scan, confirm, scan, title_faults, unlock, viewed
 from piaoma.documents.ticket import ticket_of, ticket_of_draft
 from piaoma.invoice import taxpayer_id
@@ -31,6 +33,7 @@ from piaoma.store import IssueState
 
 from . import cookies, forms
 from .errors import explained, status_of
+from .files import TYPES as FILE_KINDS
 from .files import file_response
 from .hand_on import hand_on_view
 from .live import stream_state
@@ -135,6 +138,7 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
     assert found.invoice is not None
     office = office_of(request)
     issued = found.invoice
+    opens.count(office, issued.merchant_id, issued.number, "open")
     original = await records.original(office, issued.merchant_id, issued.number)
     stated = read(original)
     view = {
@@ -151,8 +155,28 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
         "errors": explained(request, errors),
         "other_title": "kept" in request.query_params,
         "carried": carried(request),
+        **await _corrections(request, found),
     }
     return render(request, "scan/result.html", status_of(errors) if errors else 200, **view)
+
+
+async def _corrections(request: Request, found: Scan) -> dict[str, Any]:
+    """What is or was corrected of this invoice, and whether its holder may ask for another title."""
+    office, issued = office_of(request), found.invoice
+    assert issued is not None
+    one = await latest_reissue(office, issued.merchant_id, issued.number)
+    under_way = one is not None and one.under_way
+    refusal = None if under_way else await customers_refusal(office, issued, found.code.code_id)
+    return {
+        "reissue": one,
+        "under_way": under_way,
+        # Without scripts the page looks again by itself.
+        "refresh": REFRESH_SECONDS[-1] if under_way else 0,
+        "onward": carried(request),
+        "reissue_errors": explained(request, one.refusals) if one else [],
+        "may_reissue": not under_way and refusal is None,
+        "earlier": await relations.family(office, issued.merchant_id, issued.number),
+    }
 
 
 async def keep_title(request: Request) -> Response:
@@ -281,13 +305,20 @@ async def do_send(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """The original or a view of it, to its holder."""
+    """The original or a view of it, to its holder; ``?n=`` names an earlier invoice of the same code, or a red one."""
     found, _ = await scanned(request)
     kind = request.path_params["kind"]
     if found.invoice is None:
         raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    merchant_id, number = found.invoice.merchant_id, request.query_params.get("n", found.invoice.number)
+    if number != found.invoice.number:
+        earlier = await relations.family(office_of(request), merchant_id, found.invoice.number)
+        if number not in {one.number for one in earlier}:
+            raise Refused(Refusal("INVOICE-NOT-FOUND"))
+    if kind in FILE_KINDS:
+        opens.count(office_of(request), merchant_id, number, "download")
     await note_opened(request, found, downloaded=True)
-    return await file_response(request, found.invoice.merchant_id, found.invoice.number, kind)
+    return await file_response(request, merchant_id, number, kind)
 
 
 async def show_preview(request: Request) -> Response:

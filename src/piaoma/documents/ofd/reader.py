@@ -36,12 +36,12 @@ class Document(msgspec.Struct, frozen=True):
     creator_version: str
     facts: dict[str, str]
     values: dict[str, tuple[str, ...]]
-    pieces: tuple[list[Piece], ...]  # texts of each page
+    pieces: tuple[list[Piece], ...]  # texts of each page, with the labels of its template
     signatures: str  # the part that lists its seals; empty when there is none
 
     @property
     def text(self) -> tuple[str, ...]:
-        """The text of each page, row by row; worked out when asked for, since judging does not need it."""
+        """The text of each page, row by row; worked out when asked for: judging a sealed file does not need it."""
         return tuple(map(_rows, self.pieces))
 
 

@@ -34,6 +34,7 @@ async def new_code(request: Request, session: accounts.Session) -> Response:
         form = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
         return await _form_page(request, session, shop, form)
     form = await read_form(request)
+    form.setdefault("mint_key", secrets.token_urlsafe(12))
     try:
         offer = await read_offer(office, shop, form)
         if "preview" in form:

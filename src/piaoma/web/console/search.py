@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from urllib.parse import urlencode
 
-from starlette.datastructures import QueryParams
-
-from piaoma.desk.filters import Filter
-from piaoma.invoice.money import parse_amount
+from piaoma.desk.filters import TEXT_MAX, Filter
+from piaoma.index import Wanted
+from piaoma.invoice.money import parse_amount, to_fen
 from piaoma.invoice.refusal import refuse
 
+CHOICE_MAX = 200  # characters of a clerk, a shop, an item that is chosen
+CHOICES = ("kind", "colour", "clerk", "shop", "rate", "item")
+FIELDS = ("q", "since", "until", "min", "max", *CHOICES)
 
-def read_filter(asked: QueryParams) -> Filter:
-    """What is looked for. Raises ``Refused`` at the field: REQUEST-MALFORMED, AMOUNT-…."""
+
+def read_filter(asked: Mapping[str, str]) -> Filter:
+    """What is looked for among codes. Raises ``Refused`` at the field: REQUEST-MALFORMED, AMOUNT-…."""
     return Filter(
         text=asked.get("q", ""),
         since=_date(asked.get("since", ""), "since"),
@@ -23,9 +27,38 @@ def read_filter(asked: QueryParams) -> Filter:
     )
 
 
-def onward(asked: QueryParams) -> str:
+def read_days(asked: Mapping[str, str]) -> tuple[date | None, date | None]:
+    """From one day to another. Raises ``Refused`` as ``read_filter``."""
+    return _date(asked.get("since", ""), "since"), _date(asked.get("until", ""), "until")
+
+
+def read_wanted(asked: Mapping[str, str]) -> Wanted:
+    """What is looked for among invoices. Raises ``Refused`` as ``read_filter``."""
+    wanted = read_filter(asked)
+    chosen = {name: asked.get(name, "")[:CHOICE_MAX] for name in CHOICES}
+    return Wanted(
+        text=wanted.text[:TEXT_MAX],
+        since=wanted.since,
+        until=wanted.until,
+        total_min=None if wanted.total_min is None else to_fen(wanted.total_min),
+        total_max=None if wanted.total_max is None else to_fen(wanted.total_max),
+        kind=chosen["kind"],
+        colour=chosen["colour"],
+        clerk=chosen["clerk"] or None,
+        shop=chosen["shop"] or None,
+        rate=chosen["rate"],
+        item=chosen["item"],
+    )
+
+
+def onward(asked: Mapping[str, str]) -> str:
     """The same search as part of an address, without the place in the list."""
     return urlencode([(key, value) for key, value in asked.items() if key != "cursor" and value])
+
+
+def searched(asked: Mapping[str, str]) -> str:
+    """The search alone, in one order, as it is kept under a name."""
+    return urlencode([(key, asked[key]) for key in FIELDS if asked.get(key)])
 
 
 def _date(text: str, field: str) -> date | None:

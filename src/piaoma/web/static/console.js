@@ -16,7 +16,7 @@
   });
   Array.prototype.forEach.call(document.querySelectorAll('tr[data-href]'), function (row) {
     row.addEventListener('click', function (event) {
-      if (event.target.tagName !== 'A') location.href = row.getAttribute('data-href');
+      if (event.target.tagName !== 'A' && !/tick/.test(event.target.className) && event.target.type !== 'checkbox') location.href = row.getAttribute('data-href');
     });
   });
   Array.prototype.forEach.call(document.querySelectorAll('input[type=password]'), function (field) {
@@ -55,6 +55,44 @@
     field.addEventListener('input', function () { ask(field.value); });
     field.addEventListener('focus', function () { ask(field.value || (from && from.value)); });
   });
+  // How far an export is.
+  var progress = document.body.getAttribute('data-progress');
+  function fetchText(address, done, end) {
+    var request = new XMLHttpRequest();
+    request.open('GET', address);
+    request.onload = function () { if (request.status === 200) done(request.responseText); };
+    if (end) request.onloadend = end;
+    request.send();
+  }
+  function follow() {
+    fetchText(progress, function (text) {
+      var now = JSON.parse(text);
+      if (now.state !== 'running') { location.reload(); return; }
+      document.getElementById('progress').textContent = now.done; document.getElementById('bar').value = now.done;
+    }, function () { setTimeout(follow, 1000); });
+  }
+  if (progress) setTimeout(follow, 700);
+  // The board follows what happens: told by the server, or asked for when that does not work.
+  var boardAt = document.body.getAttribute('data-board'), board = document.getElementById('board');
+  if (boardAt && board) {
+    var shown = document.getElementById('board-state').getAttribute('data-state'), fresh = 0;
+    var renew = function (state) {
+      if (state === shown || Date.now() - fresh < 1500 || board.contains(document.activeElement)) return;
+      fresh = Date.now();
+      fetchText(boardAt, function (text) {
+        var open = Array.prototype.map.call(board.querySelectorAll('details'), function (one) { return one.open; });
+        board.innerHTML = text; shown = document.getElementById('board-state').getAttribute('data-state');
+        Array.prototype.forEach.call(board.querySelectorAll('details'), function (one, at) { one.open = open[at]; });
+      });
+    };
+    var ask = function () { fetchText(boardAt + '/state.json', function (text) { renew(JSON.parse(text).state); }, function () { setTimeout(ask, 2000); }); };
+    if (window.EventSource) {
+      var told = new EventSource(boardAt + '/events'), last = shown;
+      told.addEventListener('state', function (event) { last = JSON.parse(event.data).state; renew(last); });
+      told.onerror = function () { if (told.readyState === 2) { told.close(); setTimeout(ask, 1000); } };
+      setInterval(function () { renew(last); }, 2000);
+    } else setTimeout(ask, 2000);
+  }
   var form = document.querySelector('form[data-draft]');
   if (!form) return;
   // The ticket follows what is typed.

@@ -15,6 +15,7 @@
   // A second tap while the first is under way does nothing; the server would give the same invoice anyway.
   Array.prototype.forEach.call(document.forms, function (form) {
     form.addEventListener('submit', function (event) {
+      if (form.hasAttribute('data-again')) return; // it fetches files, and the page stays
       if (form.getAttribute('data-sent')) { event.preventDefault(); return; }
       form.setAttribute('data-sent', '1');
       setTimeout(function () { form.removeAttribute('data-sent'); }, 8000);

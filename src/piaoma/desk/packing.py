@@ -1,0 +1,81 @@
+"""Packing (打包下载): the files of many invoices as one zip, sent while it is made; nowhere does it lie whole."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from piaoma import index
+from piaoma.documents.sheets import defused
+from piaoma.invoice.money import from_fen
+from piaoma.invoice.refusal import Refused, refuse
+
+from .indexing import catch_up
+
+if TYPE_CHECKING:
+    from .office import Office
+
+PACK_MAX = 500  # invoices in one zip
+PACK_KINDS = ("pdf", "ofd", "xml")
+MANIFEST = "清单-manifest.csv"
+_HEAD = ("发票号码 number", "日期 date", "购买方 buyer", "价税合计 total", "文件 file", "SHA-256")
+
+
+async def choose(office: Office, merchant_id: int, wanted: index.Wanted) -> index.Selection:
+    """What will be packed. Raises ``Refused`` EXPORT-NOTHING, EXPORT-TOO-MANY."""
+    await catch_up(office)
+    found = await index.select(office.database, merchant_id, wanted)
+    if not found.count:
+        raise refuse("EXPORT-NOTHING")
+    if found.count > PACK_MAX:
+        raise refuse("EXPORT-TOO-MANY", have=found.count, max=PACK_MAX)
+    return found
+
+
+async def pack(office: Office, found: index.Selection, kinds: Sequence[str]) -> AsyncIterator[bytes]:
+    """The zip in pieces. A file that cannot be drawn is named in the manifest with its cause, and the rest goes on."""
+    sink = _Sink()
+    # The files are packed already (PDF, OFD) or small (XML), so nothing is won by packing them again.
+    archive = zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED)
+    listed = io.StringIO()
+    manifest = csv.writer(listed)
+    manifest.writerow(_HEAD)
+    async for one in index.read(office.database, found):
+        for kind in kinds:
+            name = f"{one.number}-电子发票.{kind}"
+            try:
+                data = await office.view(found.merchant_id, one.number, kind)
+            except Refused as refused:
+                name, digest = refused.refusals[0].cause, ""
+            else:
+                digest = hashlib.sha256(data).hexdigest()
+                archive.writestr(name, data)
+                yield sink.taken()
+            row = (one.number, one.issued_on, one.buyer_name, str(from_fen(one.total_fen)), name, digest)
+            # A sum below zero begins with a sign and is no formula.
+            manifest.writerow([*map(defused, row[:3]), row[3], *row[4:]])
+    archive.writestr(MANIFEST, "\ufeff" + listed.getvalue(), zipfile.ZIP_DEFLATED)
+    archive.close()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """What was written since it was last taken. It cannot be rewound, so the zip is written from front to end."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._data += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        data, self._data = bytes(self._data), bytearray()
+        return data

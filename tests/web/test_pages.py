@@ -259,7 +259,8 @@ def test_bad_requests_get_a_clear_error_and_never_a_500(config: Config) -> None:
         code = await shop.code()
         secret = (await _login(shop)).secret
         fillers = {"token": code.token, "code_id": str(code.code_id), "number": "1" * 20, "kind": "pdf", "cause": "X-Y",
-                   "hash": "a", "name": "b", "export_id": "0" * 16}  # fmt: skip
+                   "hash": "a", "name": "b", "export_id": "0" * 16, "form_id": "x",
+                   "reissue_id": "x"}  # fmt: skip
         for route in ROUTES:
             assert isinstance(route, Route)
             path = re.sub(r"{(\w+)}", lambda found: fillers[found[1]], route.path)

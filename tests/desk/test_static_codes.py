@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from piaoma.channels.sandbox import QUOTA_FEN
-from piaoma.desk import applications, approve, codes, sales, static_codes, statistics
+from piaoma.desk import applications, approve, codes, receipts, sales, static_codes, statistics
 from piaoma.desk.applications import Application, ApplicationState, Wanted
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor
@@ -476,3 +476,25 @@ def test_places_that_are_none(typed: str) -> None:
     """None, too many, backwards, markup, too long."""
     with pytest.raises(Refused):
         static_codes.expand_places(typed)
+
+
+def test_the_address_of_an_application_is_purged(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After thirty days, as those of deliveries are; not before, and not while what was agreed to is under way."""
+
+    async def story(shop: Shop) -> None:
+        code = await hang_up(shop)
+        office, day = shop.office, shop.office.now().date()
+        for key in ("past", "agreed"):
+            wanted = Wanted(Decimal(58), day, COMPANY, "guest@example.cn")
+            await applications.apply(office, code.token, key, wanted, apply_key=key)
+        async with office.database.write() as transaction:
+            await transaction.execute("UPDATE applications SET state = 'approved' WHERE apply_key LIKE 'agreed:%'")
+        now = office.now()
+        monkeypatch.setattr(office, "now", lambda: now + timedelta(days=29))
+        assert await receipts.purge_contacts(office) == 0
+        monkeypatch.setattr(office, "now", lambda: now + timedelta(days=31))
+        assert await receipts.purge_contacts(office) == 1
+        rows = await office.database.read("SELECT email FROM applications ORDER BY apply_key")
+        assert [row[0] for row in rows] == ["guest@example.cn", ""]
+
+    with_shop(config, story)

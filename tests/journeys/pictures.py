@@ -128,6 +128,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     )
     phone.click("form:has(#files) button")
     shot(phone, "verify-result")
+    take_life(served, folder, browser, mint(desk, base, "58"))
     take_corrections(served, folder, browser, desk)
     take_static(served, folder, browser, desk)
     take_outages(served, folder, browser, desk)
@@ -271,6 +272,28 @@ def take_static(served: Served, folder: Path, browser: Browser, desk: Page) -> N
     visit(desk, f"{base}/console/codes/{code_id}")
     desk.click("summary:has-text('发给顾客')")
     shot(desk, "console-code-share")
+
+
+def take_life(served: Served, folder: Path, browser: Browser, url: str) -> None:
+    """What a customer has after the invoice."""
+    phone = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    phone.goto(url)
+    phone.fill("#name", "武汉某某科技有限公司")
+    phone.fill("#taxpayer_id", "91110108690017781B")
+    phone.click("text=使用这个抬头")
+    phone.click("form[action$=confirm] button.main")
+    phone.wait_for_selector("text=发票已开具")
+    phone.click("button[name=days][value='7']")
+    phone.screenshot(path=folder / "customer-hand-on.png", full_page=True)
+    shared = phone.get_attribute("#share a", "href") or ""
+    for address, name in (
+        (phone.url.partition("?")[0].partition("#")[0].replace("/result", "/ask"), "customer-ask"),
+        (shared, "customer-shared"), (f"{served.base_url}/my", "customer-list"),
+        (f"{served.base_url}/titles", "customer-titles"), (f"{served.base_url}/privacy", "customer-privacy"),
+        (f"{served.base_url}/my?big=1", "customer-list-large"),
+    ):  # fmt: skip
+        phone.goto(address)
+        phone.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def take_outages(served: Served, folder: Path, browser: Browser, desk: Page) -> None:

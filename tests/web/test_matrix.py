@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import applications, sessions, static_codes, tills
+from piaoma.desk import applications, questions, sessions, static_codes, tills
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
@@ -27,6 +27,13 @@ PUBLIC = (
     "/s/",
     "/t/",
     "/a/",
+    "/h/",
+    "/my",
+    "/titles",
+    "/privacy",
+    "/app.webmanifest",
+    "/sw.js",
+    "/offline",
     "/",
     "/help",
     "/verify",
@@ -244,7 +251,7 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         theirs = await new_shop(shop.office, OTHER_ID)
         values = await _addresses(client, theirs)
-        goods = await _their_goods(theirs)
+        goods, question = await _their_goods(theirs), await _their_question(theirs, values["number"])
         shop_id = str((await tills.shops(shop.office, theirs.id))[0].shop_id)
         session = await owner(shop)
         browser = another_browser(client, session)
@@ -262,9 +269,9 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         for path, field, value in (
             ("/console/settings/goods", "goods_id", goods), ("/console/settings/shops", "shop_id", shop_id),
             ("/console/settings/tills", "shop_id", shop_id), ("/console/account/sessions", "session", "7"),
-            ("/console/switch", "merchant", str(theirs.id)),
+            ("/console/switch", "merchant", str(theirs.id)), ("/console/questions", "question", question),
         ):  # fmt: skip
-            fields = {"name": "改", "till_name": "改", "remove": "1"}
+            fields = {"name": "改", "till_name": "改", "remove": "1", "answer": "改"}
             answer = await browser.post(path, data={"csrf": csrf, field: value, **fields})
             assert answer.status_code == 404 and "NOT-FOUND" in answer.text, path
         page = await browser.post(
@@ -292,6 +299,12 @@ async def _their_goods(theirs: Shop) -> str:
 
     item = goods.GoodsForm("餐费", "3070401000000000000", Decimal("0.06"), None)
     return str((await goods.save_goods(theirs.office, theirs.merchant, item, theirs.actor)).goods_id)
+
+
+async def _their_question(theirs: Shop, number: str) -> str:
+    """A question of a customer of another merchant."""
+    await questions.ask(theirs.office, theirs.id, number, "title", "", "")
+    return str((await questions.list_questions(theirs.office, theirs.id, "open")).items[0].question_id)
 
 
 def _without_ids(answer: httpx.Response) -> str:

@@ -36,7 +36,11 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
     shop_id = str((await shop.office.database.read("SELECT shop_id FROM shops"))[0][0])
     item = goods.GoodsForm(MEAL.name, MEAL.code, MEAL.rate)
     goods_id = str((await goods.save_goods(shop.office, shop.merchant, item, shop.actor)).goods_id)
-    newer = (await shop.office.database.read("SELECT application_id FROM applications WHERE apply_key LIKE 'b:%'"))[0][0]
+    rows = await shop.office.database.read("SELECT application_id FROM applications WHERE apply_key LIKE 'b:%'")
+    newer = rows[0][0]
+    number = (await shop.office.database.read("SELECT number FROM invoices"))[0][0]
+    await questions.ask(shop.office, shop.id, number, "title", "", "")
+    question = str((await questions.list_questions(shop.office, shop.id, "open")).items[0].question_id)
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     page = await browser.get("/console/account/factors")
     sent = hidden(page, "secret")
@@ -56,6 +60,8 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/inbox/{application_id}": {"refuse": "1", "reason": "重复"},
         "/console/invoices/{number}": {"email": "someone@example.cn"},
         "/console/deliveries/retry": {},
+        "/console/questions": {"question": question, "answer": "今天给您换开"},
+        "/console/mails": {f"mail:{number}:mail:0": "1"},
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},
         "/console/invoices/batch": {"do": "csv:line"},

@@ -79,15 +79,17 @@ def compose_letter(job: Job, sender: str, subject: str, text: str, at: datetime)
 
 
 class MailCarrier:
-    """Carries mail jobs. ``deliver`` hands a finished message over; ``letter`` writes those that are of no invoice."""
+    """Carries mail jobs. ``deliver`` hands a finished message over; ``letter`` writes those that are of no invoice;
+    ``sent`` is told afterwards of those that are."""
 
     batch_max = 1
     leased = True
     attempts_max: int | None = 36  # half a day to a day with the back-off of the outbox
 
     def __init__(
-        self, database: Database, render: Render, sender: str, link: Callable[[int, str], Awaitable[str]],
+        self, database: Database, render: Render, sender: str, link: Callable[[Job], Awaitable[str]],
         deliver: Callable[[EmailMessage], Awaitable[None]], letter: Callable[[Job], Awaitable[EmailMessage]],
+        sent: Callable[[Job], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._database = database
         self._render = render
@@ -95,6 +97,7 @@ class MailCarrier:
         self._link = link
         self._deliver = deliver
         self._letter = letter
+        self._sent = sent
 
     async def carry(self, jobs: Sequence[Job]) -> None:
         """See ``Carrier.carry``."""
@@ -114,9 +117,10 @@ class MailCarrier:
                 pdf, ofd = [await self._render(job.merchant_id, job.number, kind) for kind in ("pdf", "ofd")]
             except Refused as refused:
                 raise Undeliverable(str(refused)) from None
-            link = await self._link(job.merchant_id, job.number)
+            link = await self._link(job)
             message = compose_mail(read(original), original, pdf, ofd, job, self._sender, link, rows[0][1])
             await self._deliver(message)
+            await self._sent(job)
 
 
 def to_folder(folder: Path) -> Callable[[EmailMessage], Awaitable[None]]:

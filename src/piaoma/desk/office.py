@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,12 +48,15 @@ from .exports import keep_tidy
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailed import note_mailed
 from .notices import NoticeCarrier
 from .opens import What, keep_writing
 from .pursue import pursue_for_ever
+from .receipts import keep_purging
 from .reissue import correct_for_ever
 from .relations import CHAIN_MAX
 from .share import letter
+from .shelf import keep_shelves
 from .static_codes import static_key
 from .views import view
 
@@ -101,15 +105,20 @@ class Office:
         self.checking = 0  # requests whose files are checked just now
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
-        deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver, self.letter)
+        self.hand_over = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
+        mail = MailCarrier(
+            database, self.view, config.mail_from, self.mail_link, self.hand_over, self.letter,
+            partial(note_mailed, self),
+        )  # fmt: skip
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
-        notice = NoticeCarrier(database, config.mail_from, now, deliver)
+        notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
+        self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property
@@ -150,6 +159,11 @@ class Office:
         """What the symbol of a static code holds."""
         return pointer_url(self.config.base_url, self.static_token(merchant_id, static_id), "T")
 
+    async def mail_link(self, job: Job) -> str:
+        """What a mail leads to: it says which mail it was, so that its sender can be told that it was opened."""
+        link = await self.link_of(job.merchant_id, job.number)
+        return f"{link}&m={job.job_id.rpartition(':')[2]}" if link else ""
+
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
         place: str | None = number
@@ -161,9 +175,7 @@ class Office:
             if not rows:
                 break
             if rows[0][0] is not None:
-                # Whoever has the mail may open the invoice anywhere, without a cookie.
-                pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-                return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+                return self.own_link(merchant_id, rows[0][0])
             # A red invoice, and one that took another's place, are found where that one is.
             place = rows[0][1] or rows[0][2]
         return ""
@@ -171,6 +183,11 @@ class Office:
     async def letter(self, job: Job) -> EmailMessage:
         """See ``share.letter``."""
         return await letter(self, job)
+
+    def own_link(self, merchant_id: int, code_id: int) -> str:
+        """The result page of a code, for whoever has the link: it opens anywhere, without a cookie."""
+        pickup = pickup_code(self.cookie_key, merchant_id, code_id)
+        return f"{self.config.base_url}/s/{self.token(merchant_id, code_id)}/result?c={pickup}"
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""
@@ -224,6 +241,8 @@ async def open_office(
                     asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
+                    asyncio.create_task(keep_shelves(office)),
+                    asyncio.create_task(keep_purging(office)),
                     asyncio.create_task(keep_index(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
@@ -233,7 +252,7 @@ async def open_office(
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop([*tasks, *office.exports.values()])
+                    await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:
             await office.cabinet.close()
             office.checkers.close()

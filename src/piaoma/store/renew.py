@@ -54,6 +54,8 @@ APPLICATION_REASON = "系统从备份恢复过，请店家核对是否已开，�
 _EMPTY_LOG = (
     "DELETE FROM log_leaves", "DELETE FROM log_tiles", "DELETE FROM log_checkpoints", "DELETE FROM log_pending",
 )  # fmt: skip
+# One that was revoked or used up since would live again.
+_LINKS = ("shares", "list_links")
 _EPOCH = """
 INSERT INTO epochs (epoch, begun_at_ms, backup_at_ms, numbers_burnt, codes_revoked) VALUES ($1, $2, $3, $4, $5)
 """
@@ -70,6 +72,8 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
         await transaction.execute("DELETE FROM challenges WHERE used_at_ms IS NULL")  # so would a link that was used
         await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
+        for table in _LINKS:
+            await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)

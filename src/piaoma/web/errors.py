@@ -77,6 +77,9 @@ _STATUSES = {
     "PAGE-METHOD": 405,
     "INTERNAL-ERROR": 500,
     "PHOTO-TOO-LARGE": 413,
+    "LIST-LINK-GONE": 410,
+    "SHARE-GONE": 410,
+    "QUESTION-NOT-FOUND": 404,
 }
 _log = structlog.get_logger("piaoma.web")
 

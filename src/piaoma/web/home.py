@@ -17,7 +17,8 @@ from .errors import explained
 from .page import compressed, office_of, render, static_files
 
 YEAR_SECONDS = 365 * 86400
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
+          "png": "image/png"}  # fmt: skip
 
 
 async def home(request: Request) -> Response:

@@ -23,7 +23,7 @@ HEADERS_MAX = 64 * 1024  # bytes of all headers
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _ALWAYS = (b"referrer-policy", b"strict-transport-security")
 _log = structlog.get_logger("piaoma.web")
@@ -116,8 +116,10 @@ def _limit(path: str) -> int:
 def shown_path(path: str) -> str:
     """A path as logs may show it: the token of a code and the secret of a link are cut."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] in ("s", "t", "a", "join", "recover"):
+    if len(parts) > 2 and parts[1] in ("s", "t", "a", "h", "join", "recover"):
         parts[2] = "…"
+    if len(parts) > 3 and parts[1:3] == ["my", "link"]:
+        parts[3] = "…"
     return "/".join(parts)[:PATH_MAX]
 
 

@@ -37,8 +37,9 @@ from piaoma.invoice.title_text import parse_title_text
 from . import cookies, forms
 from .errors import explained, status_of
 from .live import stream_state
+from .looking import carried, carried_parts
 from .page import office_of, render
-from .scan import REFRESH_SECONDS, carried
+from .scan import REFRESH_SECONDS
 from .signed import pack, unpack
 from .throttle import Throttle
 
@@ -248,7 +249,6 @@ async def _application_page(
     turn = request.query_params.get("n", "0")
     number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     final = found.state in FINAL_STATES
-    pickup = {"c": request.query_params["c"]} if carried(request) else {}
     view: dict[str, Any] = {
         "one": found,
         "mine": mine,
@@ -259,7 +259,7 @@ async def _application_page(
         "carried": carried(request),
         "errors": explained(request, errors),
         "refresh": 0 if final else REFRESH_SECONDS[min(number, len(REFRESH_SECONDS) - 1)],
-        "onward": f"?{urlencode({'n': number + 1, **pickup})}",
+        "onward": f"?{urlencode({'n': number + 1, **carried_parts(request)})}",
         "waited": int((office_of(request).now() - found.created_at).total_seconds()) // 60,
         "again": office_of(request).static_token(found.merchant_id, found.static_id),
     }

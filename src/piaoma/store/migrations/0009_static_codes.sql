@@ -64,6 +64,7 @@ CREATE INDEX applications_waiting ON applications (merchant_id, created_at_ms, a
 CREATE INDEX applications_approved ON applications (decided_at_ms) WHERE state = 'approved';
 CREATE INDEX applications_by_code ON applications (merchant_id, static_id, created_at_ms);
 CREATE INDEX applications_by_device ON applications (merchant_id, device, created_at_ms);
+CREATE INDEX applications_contacts ON applications (created_at_ms) WHERE email <> '';
 CREATE INDEX applications_by_time ON applications (merchant_id, created_at_ms);
 
 -- A sale number (消费号): six digits that lead from a static code to the open code of one sale. It is used again when

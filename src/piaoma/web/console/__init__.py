@@ -4,6 +4,7 @@ from . import (
     account,
     codes,
     corrections,
+    customers,
     entry,
     exports,
     inbox,
@@ -21,6 +22,6 @@ from .access import declared
 
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *reports.routes, *settings.routes, *account.routes,
-    *staff.routes, *trail.routes,
+    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
+    *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

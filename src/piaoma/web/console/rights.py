@@ -74,6 +74,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/invoices/{number}/file/{kind}"): Right(EVERYBODY, pin=True),
     ("POST", "/console/deliveries/retry"): Right(SENDERS - {Role.CASHIER}, "delivery.retry"),
     ("POST", "/console/invoices/searches"): Right(CORRECTORS, "search.save"),
+    # What customers ask, and what became of their mails
+    ("GET", "/console/questions"): Right(EVERYBODY, pin=True),
+    ("POST", "/console/questions"): Right(SENDERS, "question.answer", pin=True),
+    ("GET", "/console/mails"): Right(EVERYBODY, pin=True),
+    ("POST", "/console/mails"): Right(SENDERS, "delivery.again"),
     # Exports and reports: whole lists of customers and of what was earned are not for the till.
     ("POST", "/console/invoices/batch"): Right(EVERYBODY - {Role.CASHIER}, "export.make"),
     ("GET", "/console/exports"): Right(EVERYBODY - {Role.CASHIER}),

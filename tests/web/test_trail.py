@@ -9,7 +9,7 @@ import httpx
 import pyotp
 import pytest
 
-from piaoma.desk import factors, goods, merchant
+from piaoma.desk import factors, goods, merchant, questions
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
 from piaoma.desk.roles import Role

@@ -28,7 +28,7 @@
   });
   // Typing a company's name chooses the company.
   var company = document.querySelector('[name=title][value=company]');
-  if (company) ['name', 'taxpayer_id', 'block'].forEach(function (id) {
+  if (company) Array.prototype.forEach.call(['name', 'taxpayer_id', 'block'], function (id) {
     document.getElementById(id).addEventListener('input', function () { company.checked = true; });
   });
   var photo = document.getElementById('photo');

@@ -90,7 +90,10 @@ async def mails_of(office: Office, merchant_id: int, number: str) -> list[Mail]:
 
 
 async def list_mails(office: Office, merchant_id: int, narrowing: str, cursor: str = "") -> Page[Mail]:
-    """A merchant's mails with invoices, newest first; what was sent of a code stands on its page. An unknown narrowing is none."""
+    """A merchant's mails with invoices, newest first. An unknown narrowing is none.
+
+    What was sent of a code, or why an application was refused, is of no invoice and stands elsewhere.
+    """
     before_ms, before_number = resume(cursor)
     rows = await office.database.read(
         _MAILS + _NARROWED.get(narrowing, "") + " AND (j.created_at_ms < $2 OR j.created_at_ms = $2 AND j.number < $3)"

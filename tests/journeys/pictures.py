@@ -18,12 +18,15 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 
 def visit(page: Page, address: str) -> None:
     """Go to an address. A page that watches a code may be reloading itself at this very moment: then go again."""
-    try:
-        page.goto(address)
-    except Error as error:
-        if "ERR_ABORTED" not in error.message and "interrupted by another navigation" not in error.message:
-            raise
-        page.goto(address)
+    for last in (False, False, True):
+        try:
+            page.goto(address)
+        except Error as error:
+            reloaded = "ERR_ABORTED" in error.message or "interrupted by another navigation" in error.message
+            if last or not reloaded:
+                raise
+        else:
+            return
 
 
 def register(page: Page, base: str) -> None:

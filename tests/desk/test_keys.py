@@ -70,7 +70,7 @@ async def touched(office: Office) -> list[tuple[object, ...]]:
         "SELECT month, issued_fen, reserved_fen FROM quotas ORDER BY month",
         "SELECT code_id, state, holder, issue_key FROM codes ORDER BY code_id",
         "SELECT job_id FROM jobs ORDER BY job_id",
-        "SELECT number FROM log_pending ORDER BY number",
+        "SELECT number FROM log_pending UNION SELECT number FROM log_leaves ORDER BY number",
     )
     return [tuple(row[at] for at in range(len(row))) for one in statements for row in await office.database.read(one)]
 

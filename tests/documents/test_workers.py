@@ -143,7 +143,9 @@ def test_an_interrupted_program_leaves_nobody(tmp_path: Path) -> None:
     """Ctrl-C at a terminal goes to all processes at once: the program ends its workers and itself."""
     program = tmp_path / "program.py"
     program.write_text(INTERRUPTED)
-    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, start_new_session=True) as running:
+    # Whoever runs the tests in the background ignores the signal, and that is inherited.
+    command = ["env", "--default-signal=INT", sys.executable, str(program)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as running:
         assert running.stdout is not None
         worker = int(running.stdout.readline())
         time.sleep(0.3)

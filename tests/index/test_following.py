@@ -285,6 +285,6 @@ def test_shop_and_clerk_are_those_of_the_sale(config: Config) -> None:
         await sequence_once(shop.office)
         await catch_up(shop.office)
         rows = await shop.office.database.read("SELECT clerk, shop FROM index_entries ORDER BY place")
-        assert [tuple(row) for row in rows] == [("小某", "二店"), ("", shop.merchant.shop_name)]
+        assert [(row[0], row[1]) for row in rows] == [("小某", "二店"), ("", shop.merchant.shop_name)]
 
     with_days(config, story)

@@ -161,7 +161,7 @@ def test_pages_fit_and_are_operable(browser: Browser, shop: tuple[Served, Page],
         assert page.locator("h1").count() == 1, address
         unnamed = page.evaluate(
             "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]"
-            ".filter(f => !f.labels || !f.labels.length).map(f => f.name)"
+            ".filter(f => !f.ariaLabel && (!f.labels || !f.labels.length)).map(f => f.name)"
         )
         assert unnamed == [], address
     customer.goto(url)

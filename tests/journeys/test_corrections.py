@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.journeys.pictures import DESK, PHONE, mint, register
+from tests.journeys.pictures import DESK, PHONE, mint, register, visit
 from tests.journeys.served import Served, serve
 from tests.journeys.test_access import faults, opened
 
@@ -45,7 +45,7 @@ class Fingers:
 
 
 def choose_rule(desk: Page, base: str, mode: str) -> None:
-    desk.goto(f"{base}/console/settings/corrections")
+    visit(desk, f"{base}/console/settings/corrections")
     desk.check(f"#mode_{mode}")
     desk.fill("#times", "9")
     desk.click("form.card button.main")
@@ -54,7 +54,7 @@ def choose_rule(desk: Page, base: str, mode: str) -> None:
 
 def claim(page: Page, url: str, name: str = WRONG, number: str = WRONG_ID) -> None:
     """Have the invoice of a code, with a title."""
-    page.goto(url)
+    visit(page, url)
     page.fill("#name", name)
     page.fill("#taxpayer_id", number)
     page.click("text=使用这个抬头")
@@ -79,7 +79,7 @@ def test_the_holder_corrects_a_title_in_three_taps(browser: Browser, shop: tuple
     phone.wait_for_selector("text=发票已开具")
     assert RIGHT in phone.inner_text("main") and fingers.taps == 3
     phone.reload()
-    phone.goto(url)
+    visit(phone, url)
     assert RIGHT in phone.inner_text("section.ticket"), "the code is the new invoice's from now on"
     fingers = Fingers(phone)
     fingers.tap("text=抬头有误，换开")
@@ -104,7 +104,7 @@ def test_the_shop_agrees_with_one_tap_and_the_phone_turns(browser: Browser, shop
     phone.click("button:has-text('个人')")
     phone.click("button:has-text('申请换开 ¥61.00')")
     phone.wait_for_selector("text=等商家同意")
-    desk.goto(f"{served.base_url}/console/corrections")
+    visit(desk, f"{served.base_url}/console/corrections")
     fingers = Fingers(desk)
     fingers.tap("tbody a.open >> nth=0")
     fingers.tap("button:has-text('同意换开 ¥61.00')")
@@ -118,7 +118,7 @@ def test_the_shop_corrects_and_takes_back_from_the_record(browser: Browser, shop
     served, desk = shop
     phone = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
     claim(phone, mint(desk, served.base_url, "63"))
-    desk.goto(f"{served.base_url}/console/invoices?min=63&max=63")
+    visit(desk, f"{served.base_url}/console/invoices?min=63&max=63")
     fingers = Fingers(desk)
     fingers.tap("tbody a.open")
     fingers.tap("text=换开（改抬头）")
@@ -145,7 +145,7 @@ def test_corrections_meet_no_barrier(browser: Browser, shop: tuple[Served, Page]
     url = mint(desk, base, "65").replace("/S/", "/s/")
     claim(phone, url)
     pages = [phone]
-    phone.goto(f"{url}/reissue")
+    visit(phone, f"{url}/reissue")
     assert faults(phone) == []
     phone.fill("#name", RIGHT)
     phone.fill("#taxpayer_id", RIGHT_ID)
@@ -156,10 +156,10 @@ def test_corrections_meet_no_barrier(browser: Browser, shop: tuple[Served, Page]
     phone.click("button.main")
     phone.wait_for_selector("text=等商家同意")
     assert faults(phone) == []
-    desk.goto(f"{base}/console/invoices?min=65&max=65")
+    visit(desk, f"{base}/console/invoices?min=65&max=65")
     number = str(desk.get_attribute("tbody a.open", "href")).rpartition("/")[2]
     served.run("authority", "use", number)
-    desk.goto(f"{base}/console/corrections")
+    visit(desk, f"{base}/console/corrections")
     asked = str(desk.get_attribute("tbody a.open >> nth=0", "href"))
     state = desk.context.storage_state()
     for size, scheme in ((PHONE, "light"), (DESK, "dark")):
@@ -169,7 +169,7 @@ def test_corrections_meet_no_barrier(browser: Browser, shop: tuple[Served, Page]
             "/console/corrections", "/console/settings/corrections", f"/console/invoices/{number}",
             f"/console/invoices/{number}/red", f"/console/invoices/{number}/reissue", asked,
         ):  # fmt: skip
-            page.goto(base + path)
+            visit(page, base + path)
             assert faults(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             assert len(gzip.compress(page.content().encode())) < CONSOLE_BYTES_MAX - 20_000, path

@@ -56,8 +56,8 @@ async def timeline(office: Office, invoice: Invoice, deliveries: list[Delivery])
     if invoice.code_id is not None and (code := await find(_CODE, invoice.merchant_id, invoice.code_id)):
         add(code["created_at_ms"], "made", code["created_by"])
         add(code["viewed_at_ms"], "scanned")
-    if row := await find(_CONFIRMED, *key):
-        add(row[0], "confirmed")
+        if row := await find(_CONFIRMED, *key):
+            add(row[0], "confirmed")
     events.append(Event(invoice.issued_at, "issued"))
     if row := await find(_LOGGED, *key):
         add(row[0], "logged")

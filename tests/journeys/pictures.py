@@ -18,13 +18,14 @@ DESK: ViewportSize = {"width": 1280, "height": 800}
 
 def visit(page: Page, address: str) -> None:
     """Go to an address. A page that watches a code may be reloading itself at this very moment: then go again."""
-    for last in (False, False, True):
+    for last in (False, False, False, False, True):
         try:
             page.goto(address)
         except Error as error:
             reloaded = "ERR_ABORTED" in error.message or "interrupted by another navigation" in error.message
             if last or not reloaded:
                 raise
+            page.wait_for_timeout(300)  # the one that was first arrives
         else:
             return
 

@@ -13,16 +13,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from piaoma.channels import RemoteAnswer
 from piaoma.desk import red, reissue, relations, scan
 from piaoma.desk.config import Config
+from piaoma.desk.log import sequence_once
 from piaoma.desk.office import open_office
-from piaoma.desk.reissue_book import Reissue, ReissueState
+from piaoma.desk.reissue_book import Reissue, ReissueState, find_reissue
 from piaoma.desk.reissue_rules import Mode, Rules, change_rules, rules_of
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.red_form import RedFormEvent, RedFormState, RedReason, Side
-from piaoma.invoice.refusal import Refused
-from piaoma.store import WriteConflict
+from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.store import WriteConflict, milliseconds, renew
 from tests.channels.test_rehearsals import rehearse
 from tests.conftest import COMPANY, PERSON, Shop, fresh_database, new_shop, with_shop
 from tests.desk.test_red import issued, use
@@ -249,9 +251,6 @@ def test_when_the_new_one_fails_after_the_red_it_says_so_and_goes_on(
         real = shop.office.channel.issue_blue
 
         async def refuse_blue(request: Any) -> Any:
-            from piaoma.channels import RemoteAnswer
-            from piaoma.invoice.refusal import Refusal
-
             return RemoteAnswer(request.serial, refusals=(Refusal("ISSUE-REFUSED-BY-AUTHORITY", "", {"have": "x"}),))
 
         shop.office.channel.issue_blue = refuse_blue  # type: ignore[method-assign]
@@ -265,6 +264,32 @@ def test_when_the_new_one_fails_after_the_red_it_says_so_and_goes_on(
         await later(shop)
         done = await reissue.retry(shop.office, shop.id, "r")
         assert done.state is ReissueState.DONE and await numbers(shop) == 3
+
+    tell(config, story)
+
+
+def test_after_a_restore_the_new_one_is_not_issued_until_somebody_says_so(config: Config) -> None:
+    """Red in the backup, and the new one may have come since: nothing comes by itself, one comes by 重试."""
+
+    async def story(shop: Shop) -> None:
+        had = await claimed(shop)
+        await rehearse(shop.office, remote=True)
+        real = shop.office.channel.issue_blue
+
+        async def refuse_blue(request: Any) -> RemoteAnswer:
+            return RemoteAnswer(request.serial, refusals=(Refusal("ISSUE-REFUSED-BY-AUTHORITY", "", {"have": "x"}),))
+
+        shop.office.channel.issue_blue = refuse_blue  # type: ignore[method-assign]
+        assert (await start(shop, had.number)).state is ReissueState.RED
+        shop.office.channel.issue_blue = real  # type: ignore[method-assign]
+        await renew(shop.office.database, 0, milliseconds(shop.office.now()))
+        await later(shop, hours=24 * 365)
+        one = await find_reissue(shop.office, shop.id, "r")
+        assert one is not None and one.state is ReissueState.RED and await numbers(shop) == 2
+        assert [refusal.cause for refusal in one.refusals] == ["REISSUE-RESTORED"]
+        done = await reissue.retry(shop.office, shop.id, "r")
+        assert done.state is ReissueState.DONE and await numbers(shop) == 3
+        await sequence_once(shop.office)
 
     tell(config, story)
 

@@ -20,9 +20,10 @@ import pytest
 
 from piaoma.cli.bench_shop import confirm_request, fill
 from piaoma.cli.records import audit_of
-from piaoma.codes.token import load_or_create_key, unseal
+from piaoma.codes.token import unseal
 from piaoma.desk.config import Config
 from piaoma.store import open_database
+from piaoma.trust.files import load_or_create_key
 from tests.conftest import fresh_database
 from tests.journeys.served import Served
 

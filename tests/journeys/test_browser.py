@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,10 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.journeys.pictures import DESK, PHONE, register, visit
-from tests.journeys.served import Served, serve
+from tests.journeys.pictures import DESK, PHONE, visit
+from tests.journeys.served import Served
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-@pytest.fixture(scope="module")
-def shop(browser: Browser) -> Iterator[tuple[Served, Page]]:
-    """A server, and the owner's page on it."""
-    with serve() as served:
-        page = browser.new_page(viewport=DESK, locale="zh-CN")
-        register(page, served.base_url)
-        yield served, page
 
 
 def mint(page: Page, base: str, amount: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.journeys.pictures import DESK, PHONE, mint, register, visit
-from tests.journeys.served import Served, serve
+from tests.journeys.pictures import DESK, PHONE, mint, visit
+from tests.journeys.served import Served
 from tests.journeys.test_access import faults, opened
 
 pytestmark = pytest.mark.xdist_group("corrections")
@@ -17,15 +16,6 @@ pytestmark = pytest.mark.xdist_group("corrections")
 WRONG, WRONG_ID = "武汉某某科技有限公司", "91110108690017781B"
 RIGHT, RIGHT_ID = "武汉另一家贸易有限公司", "92330781MA2EDMFU50"
 CUSTOMER_BYTES_MAX, CONSOLE_BYTES_MAX = 30_000, 80_000
-
-
-@pytest.fixture(scope="module")
-def shop(browser: Browser) -> Iterator[tuple[Served, Page]]:
-    """A server, and the owner's page on it."""
-    with serve() as served:
-        page = browser.new_page(viewport=DESK, locale="zh-CN")
-        register(page, served.base_url)
-        yield served, page
 
 
 class Fingers:

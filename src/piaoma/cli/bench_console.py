@@ -12,7 +12,6 @@ import gzip
 import multiprocessing
 import os
 import random
-import secrets
 import socket
 import statistics
 import time
@@ -25,12 +24,11 @@ import msgspec
 from rich.progress import Progress
 
 from piaoma import index
-from piaoma.desk import accounts, exports
+from piaoma.desk import exports
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
 from piaoma.desk.issue import issue
 from piaoma.desk.log import sequence_once
-from piaoma.desk.merchant import merchant
 from piaoma.desk.mint import draft_of
 from piaoma.desk.office import Office, open_office
 from piaoma.invoice.draft import InvoiceKind
@@ -38,7 +36,7 @@ from piaoma.store import Database, milliseconds
 from piaoma.trust.checkpoint import Checkpoint
 from piaoma.web import cookies
 
-from .bench_shop import BUYER, LINE, cpu_seconds, running, serve_pages
+from .bench_shop import BUYER, LINE, cpu_seconds, registered, running, serve_pages
 
 INVOICES_DEFAULT = 1_000_000
 MERCHANTS = 1_000
@@ -165,12 +163,7 @@ def _buyer(place: int) -> str:
 async def _fill(config: Config, invoices: int) -> tuple[int, str, list[str]]:
     """The merchant, his session's secret and his numbers."""
     async with open_office(config, work=False) as office:
-        await office.channel.rehearse(quota_fen=10**15)  # type: ignore[attr-defined]
-        registration = accounts.Registration(
-            "武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", secrets.token_hex(6), "bench bench"
-        )
-        session = await accounts.register(office, registration)
-        shop = await merchant(office, session.merchant_id)
+        session, shop = await registered(office)
         draft = draft_of(Offer(InvoiceKind.GENERAL, (LINE,)), shop, BUYER)
         first = await issue(office, shop.merchant_id, draft, issue_key="bench")
         await sequence_once(office)

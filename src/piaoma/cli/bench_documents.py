@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
 
-from piaoma.desk import accounts
 from piaoma.desk.config import Config
 from piaoma.desk.keys import open_keys
 from piaoma.desk.office import open_office, shanghai_now
@@ -17,7 +16,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.trust import Verdict, sign_original, sign_value, verify_original
 
 from .bench_alternatives import HOW, PACKAGES, alternatives
-from .bench_shop import prefill
+from .bench_shop import prefill, registered
 
 WARM_RUNS = 3
 TURN_SECONDS = 0.05
@@ -93,9 +92,7 @@ def _turn(way: Callable[[bytes], object], turns: Iterator[bytes]) -> None:
 async def some_originals(config: Config, count: int) -> list[bytes]:
     """Signed originals with one line each, issued in a store of their own."""
     async with open_office(config, work=False) as office:
-        session = await accounts.register(
-            office, accounts.Registration("武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", "bench", "bench bench")
-        )
+        session, _ = await registered(office)
         await prefill(office, session.merchant_id, count)
         rows = await office.database.read("SELECT original FROM invoices")
         return [bytes(row[0]) for row in rows]

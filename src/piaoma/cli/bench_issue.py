@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from piaoma.codes.token import load_or_create_key
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
+from piaoma.trust.files import load_or_create_key
 
 from .bench_shop import confirm_request, cpu_seconds, fill, running, serve_pages
 

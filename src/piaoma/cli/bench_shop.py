@@ -18,17 +18,18 @@ from urllib.parse import urlencode
 import msgspec
 from rich.progress import Progress
 
-from piaoma.codes.token import load_or_create_key, seal
+from piaoma.codes.token import seal
 from piaoma.desk import accounts
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
-from piaoma.desk.merchant import merchant
+from piaoma.desk.merchant import Merchant, merchant
 from piaoma.desk.mint import preview
 from piaoma.desk.office import Office, open_office
 from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.store import milliseconds
+from piaoma.trust.files import load_or_create_key
 from piaoma.web import cookies
 from piaoma.web.forms import Confirmation, new_issue_key
 from piaoma.web.signed import pack
@@ -39,15 +40,20 @@ LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
 
 
+async def registered(office: Office) -> tuple[accounts.Session, Merchant]:
+    """A merchant whose quota no measurement uses up, and the session of whoever registered it."""
+    await office.channel.rehearse(quota_fen=10**15)  # type: ignore[attr-defined]
+    registration = accounts.Registration(
+        "武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", secrets.token_hex(6), "bench bench"
+    )
+    session = await accounts.register(office, registration)
+    return session, await merchant(office, session.merchant_id)
+
+
 async def fill(config: Config, codes: int, scale: int) -> tuple[int, list[str]]:
     """A merchant with so many open codes, and ``scale`` invoices already issued."""
     async with open_office(config, work=False) as office:
-        await office.channel.rehearse(quota_fen=10**15)  # type: ignore[attr-defined]
-        registration = accounts.Registration(
-            "武汉测试餐饮有限公司", "91420100MA4K00000Q", "测试", secrets.token_hex(6), "bench bench"
-        )
-        session = await accounts.register(office, registration)
-        shop = await merchant(office, session.merchant_id)
+        session, shop = await registered(office)
         offer = Offer(InvoiceKind.GENERAL, (LINE,), sold_at=office.now())
         _, _, totals = preview(office, shop, offer)
         now_ms = milliseconds(office.now())

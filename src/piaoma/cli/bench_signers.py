@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from piaoma.codes.token import load_or_create_key
 from piaoma.desk.config import Config
 from piaoma.desk.keys import open_keys
 from piaoma.desk.office import shanghai_now
 from piaoma.store.writer import BATCH_MAX, SEALING_THREADS
 from piaoma.trust import PrivateKey, PublicKey, Signer, SignerFault, sm2
+from piaoma.trust.files import load_or_create_key
 from piaoma.trust.outside_signer import SignerLine
 
 from .bench_issue import RATE_MAX, SIGNED_BYTES, Load, load_of

@@ -9,20 +9,16 @@ A guess that also names an existing code succeeds with (number of codes) × 2⁻
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 
 from piaoma.invoice.refusal import refuse
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 LENGTH = 20
 MERCHANT_BITS, CODE_BITS, CHECK_BITS = 28, 40, 32
-KEY_BYTES = 32
 
 _CANONICAL = re.compile(f"[{ALPHABET}]{{{LENGTH}}}")
 _HALF = 50
@@ -96,24 +92,3 @@ def _round(key: bytes, turn: int, half: int) -> int:
 def _keyed(key: bytes) -> tuple[blake2b, ...]:
     """The hash of each round with the key taken in already."""
     return tuple(blake2b(digest_size=7, key=key, person=bytes((turn,))) for turn in range(_ROUNDS))
-
-
-def load_or_create_key(path: Path) -> bytes:
-    """The key kept in a file (mode 0600), made there at first use and on disk before it is used."""
-    if not path.exists():
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(aside, path)  # never replaces a key that another process made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"{path} does not hold a key of {KEY_BYTES} bytes")
-    return key

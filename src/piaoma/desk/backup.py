@@ -27,6 +27,7 @@ from piaoma.store import FolderLock, Renewal, migrations, milliseconds, open_dat
 from piaoma.store.migrate import Migration
 from piaoma.store.rows import drop_store, export_rows, import_rows, store_exists, tables_of, version_of
 from piaoma.trust.checkpoint import end_log_key
+from piaoma.trust.files import sync
 from piaoma.trust.outside_signer import AbsentSigner
 
 from .config import Config
@@ -83,7 +84,7 @@ async def take_backup(config: Config, target: Path) -> Manifest:
         (aside / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         _sync_all(aside)
         aside.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -130,7 +131,7 @@ async def restore(config: Config, source: Path) -> Renewal:
         renewal = await _begin_again(config, milliseconds(manifest.at))
         _sync_all(folder)
         (folder / RESTORING).unlink()
-        _sync(folder)
+        sync(folder)
     finally:
         lock.release()
     return renewal
@@ -139,8 +140,8 @@ async def restore(config: Config, source: Path) -> Renewal:
 def _mark(folder: Path) -> None:
     """Keep everybody else out, also when this process dies."""
     (folder / RESTORING).write_text("a restore from a backup has begun and not ended\n")
-    _sync(folder / RESTORING)
-    _sync(folder)
+    sync(folder / RESTORING)
+    sync(folder)
 
 
 async def _put_back(config: Config, source: Path, manifest: Manifest) -> None:
@@ -204,14 +205,5 @@ def _part(path: Path) -> Part:
 
 def _sync_all(folder: Path) -> None:
     for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)
+    sync(folder)

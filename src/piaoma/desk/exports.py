@@ -22,6 +22,7 @@ from piaoma.invoice.refusal import refuse
 from piaoma.store import Row, WriteConflict, milliseconds
 
 from .indexing import catch_up
+from .turns import take_turns
 
 if TYPE_CHECKING:
     from .office import Office
@@ -282,12 +283,7 @@ _STALE = "SELECT 1 FROM exports WHERE merchant_id = $1 AND state = 'running' AND
 
 async def keep_tidy(office: Office) -> None:
     """Let files go that are over their day, until cancelled."""
-    while True:
-        try:
-            await tidy(office)
-        except OSError:
-            _log.exception("exports")
-        await asyncio.sleep(TIDY_SECONDS)
+    await take_turns(_log, TIDY_SECONDS, lambda: tidy(office))
 
 
 async def tidy(office: Office) -> None:

@@ -17,7 +17,7 @@ import piaoma.channels
 from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
-from piaoma.codes.token import load_or_create_key, seal
+from piaoma.codes.token import seal
 from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
@@ -39,6 +39,7 @@ from piaoma.store import (
 from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
+from piaoma.trust.files import load_or_create_key
 
 from .config import Config
 from .exports import keep_tidy

@@ -6,7 +6,6 @@ the same serial, only when the channel says that it never got it.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
@@ -34,6 +33,8 @@ from piaoma.store import (
 )
 from piaoma.trust import Verdict, verify_original
 
+from .turns import take_turns
+
 if TYPE_CHECKING:
     from .office import Office
 
@@ -50,12 +51,7 @@ def serial_of(request: IssueRequest) -> str:
 
 async def pursue_for_ever(office: Office) -> None:
     """Ask after everything that is due, until cancelled."""
-    while True:
-        try:
-            await pursue_once(office)
-        except Exception:
-            _log.exception("pursuit")
-        await asyncio.sleep(TURN_SECONDS)
+    await take_turns(_log, TURN_SECONDS, lambda: pursue_once(office))
 
 
 async def pursue_once(office: Office) -> int:

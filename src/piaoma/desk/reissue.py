@@ -8,7 +8,6 @@ is red and the new one does not come, the state says so, 已红冲待重开, and
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -44,6 +43,7 @@ from .reissue_book import (
     wait,
 )
 from .reissue_rules import Mode, rules_of
+from .turns import take_turns
 
 if TYPE_CHECKING:
     from .office import Office
@@ -309,12 +309,7 @@ def _delay(one: Reissue) -> int:
 
 async def correct_for_ever(office: Office) -> None:
     """Ask after red forms and go on with every 换开, until cancelled."""
-    while True:
-        try:
-            await correct_once(office)
-        except Exception:
-            _log.exception("corrections")
-        await asyncio.sleep(CORRECTION_TURN_SECONDS)
+    await take_turns(_log, CORRECTION_TURN_SECONDS, lambda: correct_once(office))
 
 
 async def correct_once(office: Office) -> int:

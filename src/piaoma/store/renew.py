@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from piaoma.invoice.refusal import Refusal
+
 from .database import Database, Transaction
 
+_NEVER_MS = 253_402_214_400_000  # the last day of the year 9999: nothing comes by itself
 REASON = "restored from a backup"  # of a burnt number, beside the epoch
 
 
@@ -40,6 +43,8 @@ _STOP_CORRECTIONS = (
     "UPDATE reissues SET state = 'failed', next_at_ms = NULL, email = ''"
     " WHERE state IN ('asked', 'working', 'confirming')",
 )
+# Where the old invoice is red, a person has to find out whether the new one came since, and say so by 重试.
+_LEAVE_TO_SOMEBODY = "UPDATE reissues SET next_at_ms = $1, refusal = $2 WHERE state = 'red'"
 _REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 'open'"
 # The sequencer takes every invoice in again.
 _EMPTY_LOG = (
@@ -60,6 +65,8 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
+        told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()
+        await transaction.execute(_LEAVE_TO_SOMEBODY, _NEVER_MS, told)
         await transaction.execute(_EPOCH, epoch, now_ms, backup_at_ms, burnt, revoked)
     return Renewal(epoch, burnt, revoked)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import secrets
 from pathlib import Path
 
 import msgspec
 from tongsuopy.backends.tongsuo.binding import Binding
+
+from .files import write_once
 
 _ED25519 = b"\x01"  # the algorithm's byte in keys and key ids of a signed note
 _SEED_BYTES, _PUBLIC_BYTES, _SIGNATURE_BYTES, _ID_BYTES = 32, 32, 64, 4
@@ -134,18 +135,7 @@ def load_or_create_log_key(path: Path, name: str) -> LogKey:
         seed = secrets.token_bytes(_SEED_BYTES)
         identity = LogKey(name, seed).public.id.hex()
         line = f"PRIVATE+KEY+{name}+{identity}+{base64.b64encode(_ED25519 + seed).decode()}\n"
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(aside, path)  # never replaces a key that another process made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
+        write_once(path, line.encode())
     parts = path.read_text().strip().split("+")
     if len(parts) < 5 or parts[:2] != ["PRIVATE", "KEY"]:
         raise ValueError(f"{path} does not hold the key of a log")

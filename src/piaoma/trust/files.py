@@ -6,8 +6,10 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+KEY_BYTES = 32  # of a symmetric key
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -27,9 +29,32 @@ def write_whole(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
-def sync(folder: Path) -> None:
-    """The names in a folder, on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def write_once(path: Path, content: bytes) -> None:
+    """A file with mode 0600 that is there whole or not at all; one that another process made meanwhile stays."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    write_new(aside, content)
+    with suppress(FileExistsError):
+        os.link(aside, path)
+    aside.unlink()
+    sync(path.parent)
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """The ``KEY_BYTES`` random bytes kept in a file, made there at first use and on disk before they are used.
+
+    Raises ``ValueError`` for a file of another length.
+    """
+    if not path.exists():
+        write_once(path, secrets.token_bytes(KEY_BYTES))
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{path} does not hold a key of {KEY_BYTES} bytes")
+    return key
+
+
+def sync(path: Path) -> None:
+    """The bytes of a file, or the names in a folder, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

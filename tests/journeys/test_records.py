@@ -39,6 +39,8 @@ def issue(browser: Browser, owner: BrowserContext, base: str, amount: str) -> No
     customer.click("form[action$=confirm] button.main")
     customer.wait_for_selector("text=发票已开具")
     customer.context.close()
+    # The till's page turns by itself when the invoice is there; a page that is closed in that moment is never closed.
+    till.wait_for_selector("text=顾客已经拿到发票")
     till.close()
 
 

@@ -288,6 +288,33 @@ def test_a_hung_signer_is_given_up_in_its_time(tmp_path: Path, monkeypatch: pyte
 # ── it lies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_an_answer_after_the_end_leaves_no_connection_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that ends while a thread waits for the signer closes that thread's connection too, once it answers."""
+    open_or_create(tmp_path / "data" / "keys" / "sandbox", NOW)
+    with (
+        tempfile.TemporaryDirectory(prefix="piaoma-signer-") as folder,
+        outside_signer(tmp_path / "data", Path(folder) / "s") as process,
+    ):
+        line, opened = line_to(process.socket), []
+        real = line._connected
+
+        def connected(deadline: float) -> socket.socket:
+            opened.append(real(deadline))
+            return opened[-1]
+
+        monkeypatch.setattr(line, "_connected", connected)
+        monkeypatch.setattr(module, "HELLO_SECONDS_MAX", 20.0)
+        process.pause()
+        waiting = threading.Thread(target=line.hello)
+        waiting.start()
+        while not opened:
+            time.sleep(0.01)
+        line.close()
+        process.resume()
+        waiting.join()
+        assert [link.fileno() for link in opened] == [-1] and line._kept() is None
+
+
 @contextmanager
 def liar(path: Path, answer: Callable[[object], object]) -> Iterator[None]:
     """A process that is not ours, in the place of the signer."""

@@ -128,6 +128,7 @@ class SignerLine:
         self._uids = uids or frozenset({os.getuid()})
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._closed = False
         self.down = False
 
     def hello(self) -> Identity:
@@ -164,10 +165,10 @@ class SignerLine:
         return signatures
 
     def close(self) -> None:
+        """Nothing is kept open from here on, also by a thread that still waits for its answer."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for link in idle:
-            link.close()
+            self._closed = True
+        self._drop_kept()
 
     def _ask(self, question: Question, deadline: float) -> Answer:
         """Ask on a kept connection, or, when that turns out to be dead, once on a new one: asking twice for a
@@ -188,14 +189,26 @@ class SignerLine:
                 if kept is None:
                     raise self._fallen(str(error)) from None
             else:
-                with self._lock:
-                    self._idle.append(link)
+                self._keep(link)
                 return answer
         raise AssertionError("a new connection answers or fails")
 
     def _kept(self) -> socket.socket | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
+
+    def _keep(self, link: socket.socket) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(link)
+                return
+        link.close()
+
+    def _drop_kept(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
 
     def _connected(self, deadline: float) -> socket.socket:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -211,7 +224,7 @@ class SignerLine:
 
     def _fallen(self, why: str) -> SignerDown:
         self.down = True
-        self.close()
+        self._drop_kept()
         return SignerDown(why)
 
 

@@ -37,6 +37,7 @@ bench: .venv/bench
 	$(BIN)/piaoma bench documents --seconds 30
 	$(BIN)/piaoma bench search
 	$(BIN)/piaoma bench log
+	$(BIN)/piaoma bench accounts
 
 SECONDS_EACH ?= 60
 fuzz: .venv/dev

@@ -16,6 +16,7 @@ import pytest
 from piaoma.desk import accounts, codes, merchant, mint
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
+from piaoma.desk.events import Actor
 from piaoma.desk.office import Office, open_office
 from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.parties import Buyer
@@ -79,10 +80,14 @@ class Shop:
     def id(self) -> int:
         return self.merchant.merchant_id
 
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, None, "test")
+
     async def code(self, amount: str = "58.00", buyer: Buyer | None = None) -> codes.Code:
         line = Line(MEAL.name, MEAL.code, MEAL.rate, Decimal(amount))
         offer = Offer(InvoiceKind.GENERAL, (line,), buyer=buyer)
-        return await mint.mint(self.office, self.merchant, offer, mint_key=secrets.token_hex(8), by="test")
+        return await mint.mint(self.office, self.merchant, offer, mint_key=secrets.token_hex(8), by=self.actor)
 
 
 async def new_shop(office: Office, taxpayer_id: str = SELLER_ID) -> Shop:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from piaoma import index
-from piaoma.desk import records, tax_report
+from piaoma.desk import records, tax_report, tills
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
 from piaoma.desk.indexing import catch_up
@@ -28,6 +28,7 @@ from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.parties import Buyer
+from piaoma.store import Origin
 from tests.conftest import COMPANY, MEAL, PERSON, Shop, new_shop, with_shop
 
 BUYERS = [
@@ -270,3 +271,20 @@ def test_a_row_of_the_report_leads_to_invoices_with_its_rate(config: Config) -> 
     row = tax_report.Row("2028-02", "02", "blue", "0.06", 1, Decimal(1), Decimal(1))
     assert row.last_day == "2028-02-29"
     assert msgspec.structs.replace(row, month="2026-12").last_day == "2026-12-31"
+
+
+def test_shop_and_clerk_are_those_of_the_sale(config: Config) -> None:
+    """An invoice of a shop with a name of its own, made by a person: found by both, before the merchant's own name."""
+
+    async def story(shop: Shop, days: Days) -> None:
+        shop_id = await tills.save_shop(shop.office, shop.actor, "二店", "", None, active=True)
+        draft = draft_of(Offer(InvoiceKind.GENERAL, (MEAL,)), shop.merchant, PERSON)
+        origin = Origin(shop_id, None, None, "小某")
+        assert (await issue(shop.office, shop.id, draft, issue_key="there", origin=origin)).number
+        assert (await issue(shop.office, shop.id, draft, issue_key="elsewhere")).number
+        await sequence_once(shop.office)
+        await catch_up(shop.office)
+        rows = await shop.office.database.read("SELECT clerk, shop FROM index_entries ORDER BY place")
+        assert [(row[0], row[1]) for row in rows] == [("小某", "二店"), ("", shop.merchant.shop_name)]
+
+    with_days(config, story)

@@ -26,12 +26,13 @@ START_SECONDS = 30
 class Served:
     """A running server."""
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, localhost: bool = False) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.folder = folder
-        self.base_url = f"http://127.0.0.1:{self.port}"
+        # A passkey belongs to a name; an address of numbers has none.
+        self.base_url = f"http://{'localhost' if localhost else '127.0.0.1'}:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PIAOMA_")},
             "PIAOMA_DATA": str(folder / "data"),
@@ -73,10 +74,10 @@ class Served:
 
 
 @contextmanager
-def serve(environment: dict[str, str] | None = None) -> Iterator[Served]:
+def serve(environment: dict[str, str] | None = None, *, localhost: bool = False) -> Iterator[Served]:
     """A server for the time of a block."""
     folder = Path(tempfile.mkdtemp(prefix="piaoma-test-"))
-    served = Served(folder, environment)
+    served = Served(folder, environment, localhost=localhost)
     served.start()
     try:
         yield served

@@ -93,15 +93,58 @@ def test_a_merchant_meets_no_barrier(
         "/console/exports",
         "/console/reports/taxes",
         "/console/reports/issued?by=kind",
+        "/console/static",
+        "/console/static/new",
+        "/console/inbox",
         "/console/settings/goods",
         "/console/settings/profile",
+        "/console/settings/people",
+        "/console/settings/shops",
+        "/console/settings/security",
+        "/console/events",
+        "/console/account",
+        "/console/account/email",
+        "/console/account/factors",
+        "/console/account/confirm",
     ):
         page.goto(one.base_url + path)
         assert faults(page) == [], path
     stranger = opened(browser, size, scheme)
-    for path in ("/console/login", "/console/register"):
+    for path in ("/console/login", "/console/register", "/recover"):
         stranger.goto(one.base_url + path)
         assert faults(stranger) == [], path
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCHEMES, ids=IDS)
+def test_a_static_code_has_no_barrier(
+    browser: Browser, served: tuple[Served, BrowserContext], size: ViewportSize, scheme: str
+) -> None:
+    """What hangs on the wall, the waiting application, the clerk's list, the sheet to print, the large page."""
+    one, owner = served
+    till = opened(browser, size, scheme, owner.storage_state())
+    till.goto(f"{one.base_url}/console/static/new")
+    till.fill("#places", f"{scheme} 1")
+    till.click("main button.main")
+    till.wait_for_selector(".qr img")
+    assert faults(till) == []
+    guest = opened(browser, size, scheme)
+    guest.goto(till.get_attribute("[data-copy]", "data-copy") or "")
+    assert faults(guest) == []
+    guest.fill("#total", "3000")
+    guest.click("button.main")
+    guest.wait_for_selector("#errors")
+    assert faults(guest) == []
+    guest.fill("#total", "30")
+    guest.click("button.main")
+    guest.wait_for_selector("text=等店家确认")
+    assert faults(guest) == []
+    till.click("text=A6")
+    assert faults(till) == []
+    till.goto(f"{one.base_url}/console/inbox")
+    assert faults(till) == []
+    mint(till, one.base_url, "12.50")
+    till.click("text=大屏给顾客扫")
+    assert faults(till) == []
 
 
 def test_a_barrier_is_found(browser: Browser, served: tuple[Served, BrowserContext]) -> None:

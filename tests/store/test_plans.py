@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from piaoma.delivery import outbox, report
-from piaoma.desk import codes, deliver, merchant, timeline
+from piaoma.desk import codes, deliver, merchant, receipts, records, shelf, timeline
 from piaoma.index import following, selecting
 from piaoma.store import migrations, settle, writer
 from piaoma.store.sqlite import DIALECT
@@ -26,12 +26,17 @@ BY_KEYS = {
     "offer": codes._STANDING_OFFER,
     "one code": codes._ONE_CODE,
     "one merchant": merchant._ONE_MERCHANT,
-    "due jobs": outbox._DUE.format(skip_locked=""),
-    "done": outbox._DONE,
-    "failed": outbox._FAILED,
-    "lease": outbox._LEASE,
+    "due jobs": outbox._DUE.format(table="jobs", skip_locked=""),
+    "done": outbox._DONE.format(table="jobs"),
+    "failed": outbox._FAILED.format(table="jobs"),
+    "lease": outbox._LEASE.format(table="jobs"),
     "reports": report._REPORTS.format(keys=DIALECT.int_text_keys),
     "jobs of an invoice": deliver._JOBS.format(keys=DIALECT.int_text_keys),
+    "mails of an invoice": receipts._OF_INVOICE.format(keys=DIALECT.int_text_keys),
+    "purge of mails": receipts._PURGE_MAILS,
+    "purge of questions": receipts._PURGE_QUESTIONS,
+    "on shelves": shelf._ON_SHELVES.format(keys=DIALECT.int_text_keys),
+    "invoices of a list": records._INVOICES_OF.format(keys=DIALECT.int_text_keys),
     "open intents": settle._DUE,
     "settle": settle._SETTLE,
     "places of terms": selecting._TERMS.format(keys=DIALECT.int_text_keys),
@@ -53,13 +58,14 @@ KEYS = {
     "quotas": "merchant_id=? AND month=?",
     "merchants": "merchant_id=?",
     "jobs": "merchant_id=? AND job_id=?",
+    "shelves": "shelf=?",
     "index_terms": "merchant_id=? AND term=?",
     "index_entries": "merchant_id=? AND place=?",
     "index_blocks": "merchant_id=? AND block=?",
     "log_leaves": "merchant_id=? AND number=?",
     "invoice_opens": "merchant_id=? AND number=?",
 }
-ALIASES = {"c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
+ALIASES = {"j": "jobs", "r": "receipts", "c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +94,7 @@ def faults(store: sqlite3.Connection, statement: str) -> list[str]:
         found = re.match(r"SEARCH (\w+) .*\((.*)\)", step)
         if found:
             table = table_of.get(found[1], found[1])
-            open_index = "issues_open" in step or "jobs_waiting" in step
+            open_index = any(index in step for index in ("issues_open", "jobs_waiting", "jobs_contacts"))
             if table in KEYS and KEYS[table] not in found[2] and not open_index:
                 wrong.append(step)
     return wrong

@@ -57,7 +57,7 @@ async def issue_by_pages(client: httpx.AsyncClient, token: str) -> httpx.Respons
 
 async def log_in(client: httpx.AsyncClient, shop: Shop) -> str:
     """Log in as the shop's owner; the token that every form must carry."""
-    rows = await shop.office.database.read("SELECT login FROM users ORDER BY created_at_ms LIMIT 1")
+    rows = await shop.office.database.read("SELECT login FROM people ORDER BY created_at_ms LIMIT 1")
     form = {"login": rows[0][0], "password": "a long password"}
     entered = await client.post("/console/login", data=form)
     assert entered.status_code == 303

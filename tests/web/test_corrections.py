@@ -166,7 +166,7 @@ def test_both_sides_by_pages(tmp_path: Path) -> None:
         client.cookies.clear()
         buyer, stranger = await new_shop(shop.office, COMPANY.taxpayer_id), await new_shop(shop.office, NUMBER)
         logins = await shop.office.database.read(
-            "SELECT m.merchant_id, u.login FROM users u JOIN memberships m ON m.user_id = u.user_id"
+            "SELECT m.merchant_id, u.login FROM people u JOIN memberships m ON m.person_id = u.person_id"
         )
         login = {row[0]: row[1] for row in logins}
 

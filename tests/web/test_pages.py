@@ -258,19 +258,21 @@ def test_bad_requests_get_a_clear_error_and_never_a_500(config: Config) -> None:
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         code = await shop.code()
         secret = (await _login(shop)).secret
-        fillers = {"token": code.token, "code_id": str(code.code_id), "number": "1" * 20, "kind": "pdf", "cause": "X-Y",
-                   "hash": "a", "name": "b", "export_id": "0" * 16, "form_id": "x",
-                   "reissue_id": "x"}  # fmt: skip
+        fillers = {"secret": "x", "merchant_id": "1", "person_id": "1", "till_id": "1"}
+        fillers |= {"token": code.token, "code_id": str(code.code_id), "number": "1" * 20, "kind": "pdf",
+                    "cause": "X-Y", "hash": "a", "name": "b", "export_id": "0" * 16, "form_id": "x",
+                    "reissue_id": "x"}  # fmt: skip
         for route in ROUTES:
             assert isinstance(route, Route)
-            path = re.sub(r"{(\w+)}", lambda found: fillers[found[1]], route.path)
+            path = re.sub(r"{(\w+)}", lambda found: fillers.get(found[1], "1"), route.path)
             if path.endswith("/events"):
                 continue
             client.cookies.set("pm_s", secret)
             for method in ("GET", "PUT", "DELETE"):
                 answer = await client.request(method, path)
                 assert answer.status_code < 500, (method, path)
-                assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+                if not 300 <= answer.status_code < 400:  # a redirect shows nothing
+                    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
             if "POST" in (route.methods or ()):
                 for body, kind in bodies:
                     answer = await client.post(path, content=body, headers={"content-type": kind})
@@ -283,7 +285,7 @@ def test_bad_requests_get_a_clear_error_and_never_a_500(config: Config) -> None:
 async def _login(shop: Shop) -> Any:
     from piaoma.desk import accounts
 
-    rows = await shop.office.database.read("SELECT login FROM users LIMIT 1")
+    rows = await shop.office.database.read("SELECT login FROM people LIMIT 1")
     return await accounts.log_in(shop.office, rows[0][0], "a long password")
 
 
@@ -301,7 +303,7 @@ def test_problems_are_machine_readable(config: Config) -> None:
 
 def test_the_console_is_closed_to_others(config: Config) -> None:
     """Without a session every console page leads to the login; another merchant's rows are not found."""
-    open_paths = {"/console/login", "/console/register"}
+    open_paths = {"/console/login", "/console/register", "/console/till", "/console/login/second/passkey"}
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         code = await shop.code()
@@ -313,7 +315,9 @@ def test_the_console_is_closed_to_others(config: Config) -> None:
             answer = await client.get(path)
             assert answer.status_code in (303, 405), path
         other = await new_shop(shop.office, "91110000600037341L")
-        rows = await other.office.database.read("SELECT login FROM users ORDER BY created_at_ms DESC, user_id LIMIT 5")
+        rows = await other.office.database.read(
+            "SELECT login FROM people ORDER BY created_at_ms DESC, person_id LIMIT 5"
+        )
         from piaoma.desk import accounts
 
         for row in rows:
@@ -337,7 +341,7 @@ def test_a_wrong_password_and_no_account_are_told_in_the_same_words(config: Conf
     """And a form without its token changes nothing."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
-        login = (await shop.office.database.read("SELECT login FROM users"))[0][0]
+        login = (await shop.office.database.read("SELECT login FROM people"))[0][0]
         pages = [
             (await client.post("/console/login", data={"login": who, "password": "wrong password"})).text
             for who in (login, "nobody")
@@ -411,7 +415,8 @@ def test_words_are_complete_and_templates_speak_through_them() -> None:
 
 
 def test_logs_hold_no_token() -> None:
-    """The path of a code is cut."""
+    """The path of a code is cut, and so is that of an invitation and of a link to a new password."""
     from piaoma.web.middleware import shown_path
 
     assert shown_path("/s/ABCDEFGH/result") == "/s/…/result"
+    assert (shown_path("/join/SECRET"), shown_path("/recover/SECRET")) == ("/join/…", "/recover/…")

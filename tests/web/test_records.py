@@ -48,7 +48,7 @@ async def issue_to(shop: Shop, name: str, amount: str = "58.00", remark: str = "
 async def log_in_as(client: httpx.AsyncClient, shop: Shop) -> str:
     """As the owner of a shop that is not the first."""
     rows = await shop.office.database.read(
-        "SELECT u.login FROM users u JOIN memberships m ON m.user_id = u.user_id WHERE m.merchant_id = $1", shop.id
+        "SELECT u.login FROM people u JOIN memberships m ON m.person_id = u.person_id WHERE m.merchant_id = $1", shop.id
     )
     session = await accounts.log_in(shop.office, rows[0][0], "a long password")
     client.cookies.clear()
@@ -127,7 +127,7 @@ def test_a_search_is_kept_under_a_name_and_opens_the_list(config: Config) -> Non
         from piaoma.desk import saved
 
         for place in range(saved.SEARCHES_MAX):
-            await saved.save(shop.office, shop.id, saved.Saved(f"n{place}", "q=1", False))
+            await saved.save(shop.office, shop.actor, saved.Saved(f"n{place}", "q=1", False))
         full = await client.post(to, data={"csrf": csrf, "name": "one more"})
         assert full.status_code == 422 and "SEARCH-TOO-MANY" in full.text
 

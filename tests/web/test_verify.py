@@ -176,7 +176,8 @@ def test_a_receiver_is_told_of_what_was_seen_before_and_of_other_titles(config: 
         other = await new_shop(shop.office, COMPANY.taxpayer_id)
         client.cookies.clear()
         rows = await shop.office.database.read(
-            "SELECT u.login FROM users u JOIN memberships m ON m.user_id = u.user_id WHERE m.merchant_id = $1", other.id
+            "SELECT p.login FROM people p JOIN memberships m ON m.person_id = p.person_id WHERE m.merchant_id = $1",
+            other.id,
         )
         await client.post("/console/login", data={"login": rows[0][0], "password": "a long password"})
         third = await asked(client, ("a.xml", files["xml"]))

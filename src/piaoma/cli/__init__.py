@@ -1,4 +1,4 @@
-"""The command line: piaoma serve, demo, issue, verify, convert, audit, config, authority, bench.
+"""The command line: piaoma serve, demo, issue, verify, convert, audit, config, authority, operator, bench.
 
 Arguments come in; tables for people or, with ``--json``, one line of JSON for scripts go out. Exit code 0 means that
 it went well, 1 that something was found wrong, 2 that the command could not be carried out.

@@ -17,6 +17,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.classification import Classification, load
 
+from .bench_accounts import bench_accounts
 from .bench_console import bench_console
 from .bench_documents import bench_documents, milliseconds_of, some_originals
 from .bench_issue import bench_issue
@@ -26,7 +27,7 @@ from .bench_signers import bench_signers
 from .bench_verify import bench_verify
 from .serve import set_up_logs
 
-MEASUREMENTS = ("issue", "documents", "pdf", "pages", "search", "log", "signers", "verify", "console")
+MEASUREMENTS = ("issue", "documents", "pdf", "pages", "search", "log", "signers", "verify", "console", "accounts")
 SEARCH_ROWS = 4_300  # about as many as the official table has
 SEARCH_WORDS = ("餐费", "服务", "qt", "手机屏幕维修费", "品", "阿司匹林肠溶片一百片装")
 
@@ -54,6 +55,8 @@ def bench(what: str, *, seconds: float, clients: int, scale: int, database: str)
             bench_log(config, seconds, scale or LEAVES_DEFAULT)
         elif what == "console":
             bench_console(config, seconds, scale)
+        elif what == "accounts":
+            bench_accounts(config, seconds)
         elif what == "signers":
             bench_signers(config, seconds, clients)
         elif what == "verify":

@@ -27,6 +27,7 @@ from piaoma import index
 from piaoma.desk import exports
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
+from piaoma.desk.events import Actor
 from piaoma.desk.issue import issue
 from piaoma.desk.log import sequence_once
 from piaoma.desk.mint import draft_of
@@ -289,7 +290,7 @@ async def _export(config: Config, merchant_id: int, invoices: int) -> tuple[int,
         wanted = index.Wanted(since=office.now().date() - timedelta(days=days - 1))
         await index.select(office.database, merchant_id, wanted)
         before, begun, used = _memory_mb(os.getpid(), "VmRSS"), time.perf_counter(), _processor_seconds()
-        export_id = await exports.begin(office, merchant_id, wanted, "xlsx", "invoice", "bench", texts)
+        export_id = await exports.begin(office, Actor(merchant_id, None, "bench"), wanted, "xlsx", "invoice", texts)
         task = office.exports[(merchant_id, export_id)]
         grown = writing = 0.0
         while not task.done():

@@ -25,6 +25,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.merchant import Merchant, merchant
 from piaoma.desk.mint import preview
 from piaoma.desk.office import Office, open_office
+from piaoma.desk.sessions import Session
 from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
@@ -40,7 +41,7 @@ LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
 
 
-async def registered(office: Office) -> tuple[accounts.Session, Merchant]:
+async def registered(office: Office) -> tuple[Session, Merchant]:
     """A merchant whose quota no measurement uses up, and the session of whoever registered it."""
     await office.channel.rehearse(quota_fen=10**15)  # type: ignore[attr-defined]
     registration = accounts.Registration(

@@ -18,6 +18,9 @@ app.command(classification)
 keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
 app.command(keys)
 
+operator = App(name="operator", help="People who run the platform: they review merchants and suspend them.")
+app.command(operator)
+
 ConfigFile = Annotated[Path | None, Parameter(name="--config", help="TOML file; PIAOMA_* variables win over it")]
 FileOrPipe = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # ``-`` alone is a name, no option
 
@@ -187,12 +190,12 @@ def config(*, config: ConfigFile = None, json: bool = False) -> None:
 @app.command
 def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale: int = 0, database: str = "") -> None:
     """Measure: ``issue`` (over HTTP, against its own floor), ``documents``, ``pdf``, ``pages``, ``search``, ``log``,
-    ``signers``, ``verify``, ``console``.
+    ``signers``, ``verify``, ``console``, ``accounts``.
 
     Parameters
     ----------
     what
-        issue, documents, pdf, pages, search, log, signers, verify or console.
+        issue, documents, pdf, pages, search, log, signers, verify, console or accounts.
     seconds
         How long each measurement runs.
     clients
@@ -205,6 +208,20 @@ def bench(what: str = "issue", *, seconds: float = 5.0, clients: int = 64, scale
     from .bench import bench as run
 
     run(what, seconds=seconds, clients=clients, scale=scale, database=database)
+
+
+@operator.command(name="add")
+def add_operator(login: str, *, config: ConfigFile = None) -> int:
+    """Make an operator of the platform; the password is asked for, or read from standard input.
+
+    Parameters
+    ----------
+    login
+        User name, phone number or address; nobody else may have it.
+    """
+    from .operators import add
+
+    return add(login, config)
 
 
 @classification.command(name="import")

@@ -92,10 +92,10 @@ class Symbol:
         )
 
 
-def pointer_url(base_url: str, token: str) -> str:
-    """``https://HOST/S/TOKEN``: what a dynamic code holds. ``base_url`` has no path of its own."""
+def pointer_url(base_url: str, token: str, path: str = "S") -> str:
+    """``https://HOST/S/TOKEN``: what a dynamic code holds; a static one has ``/T/``. ``base_url`` has no path."""
     scheme, _, host = base_url.rstrip("/").partition("://")
-    return f"{scheme}://{host.upper()}/S/{token}"
+    return f"{scheme}://{host.upper()}/{path}/{token}"
 
 
 def draw(text: str) -> Symbol:

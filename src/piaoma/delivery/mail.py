@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -63,26 +64,47 @@ def compose_mail(
     return message
 
 
+def compose_letter(job: Job, sender: str, subject: str, text: str, at: datetime) -> EmailMessage:
+    """A message without an invoice: text alone."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = f"票码 <{sender}>"
+    message["To"] = job.target
+    message["Subject"] = subject
+    message["Date"] = format_datetime(at)
+    # Two merchants may each have a job of this name.
+    name = hashlib.sha256(f"{job.merchant_id}:{job.job_id}".encode()).hexdigest()[:32]
+    message["Message-ID"] = f"<{name}@piaoma.invalid>"
+    message.set_content(text)
+    return message
+
+
 class MailCarrier:
-    """Carries mail jobs. ``deliver`` hands a finished message over."""
+    """Carries mail jobs. ``deliver`` hands a finished message over; ``letter`` writes those that are of no invoice;
+    ``sent`` is told afterwards of those that are."""
 
     batch_max = 1
     leased = True
     attempts_max: int | None = 36  # half a day to a day with the back-off of the outbox
 
     def __init__(
-        self, database: Database, render: Render, sender: str, link: Callable[[int, str], Awaitable[str]],
-        deliver: Callable[[EmailMessage], Awaitable[None]],
+        self, database: Database, render: Render, sender: str, link: Callable[[Job], Awaitable[str]],
+        deliver: Callable[[EmailMessage], Awaitable[None]], letter: Callable[[Job], Awaitable[EmailMessage]],
+        sent: Callable[[Job], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._database = database
         self._render = render
         self._sender = sender
         self._link = link
         self._deliver = deliver
+        self._letter = letter
+        self._sent = sent
 
     async def carry(self, jobs: Sequence[Job]) -> None:
         """See ``Carrier.carry``."""
         for job in jobs:
+            if not job.number:
+                await self._deliver(await self._letter(job))
+                continue
             rows = await self._database.read(
                 "SELECT original, replaces FROM invoices WHERE merchant_id = $1 AND number = $2",
                 job.merchant_id,
@@ -95,9 +117,10 @@ class MailCarrier:
                 pdf, ofd = [await self._render(job.merchant_id, job.number, kind) for kind in ("pdf", "ofd")]
             except Refused as refused:
                 raise Undeliverable(str(refused)) from None
-            link = await self._link(job.merchant_id, job.number)
+            link = await self._link(job)
             message = compose_mail(read(original), original, pdf, ofd, job, self._sender, link, rows[0][1])
             await self._deliver(message)
+            await self._sent(job)
 
 
 def to_folder(folder: Path) -> Callable[[EmailMessage], Awaitable[None]]:

@@ -56,28 +56,34 @@ class Carrier(Protocol):
 
 
 _DUE = """
-SELECT merchant_id, job_id, kind, number, target, attempts FROM jobs
+SELECT merchant_id, job_id, kind, number, target, attempts FROM {table}
 WHERE state = 'waiting' AND kind = $1 AND next_at_ms <= $2 AND lease_until_ms <= $2
 ORDER BY next_at_ms LIMIT $3 {skip_locked}
 """
 _LEASE = """
-UPDATE jobs SET lease_until_ms = $3, attempts = attempts + 1 WHERE merchant_id = $1 AND job_id = $2
+UPDATE {table} SET lease_until_ms = $3, attempts = attempts + 1 WHERE merchant_id = $1 AND job_id = $2
 """
 _DONE = """
-UPDATE jobs SET state = 'done', done_at_ms = $3, attempts = $4, lease_until_ms = 0, last_error = ''
+UPDATE {table} SET state = 'done', done_at_ms = $3, attempts = $4, lease_until_ms = 0, last_error = ''
 WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 """
 _FAILED = """
-UPDATE jobs SET state = $3, next_at_ms = $4, attempts = $5, lease_until_ms = 0, last_error = $6
+UPDATE {table} SET state = $3, next_at_ms = $4, attempts = $5, lease_until_ms = 0, last_error = $6
 WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 """
 
 
 class Outbox:
-    """Works through the jobs of all merchants; several processes may run one each."""
+    """Works through the jobs of all merchants; several processes may run one each.
 
-    def __init__(self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime]) -> None:
+    ``table`` is ``jobs``, what must follow invoices, or ``notices``, mails to people: both have these columns.
+    """
+
+    def __init__(
+        self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime], table: str = "jobs"
+    ) -> None:
         self._database = database
+        self._table = table
         self._carriers = carriers
         self._now = now
 
@@ -107,7 +113,9 @@ class Outbox:
         return more
 
     async def _due(self, kind: str, count: int) -> list[Job]:
-        rows = await self._database.read(_DUE.format(skip_locked=""), kind, milliseconds(self._now()), count)
+        rows = await self._database.read(
+            _DUE.format(table=self._table, skip_locked=""), kind, milliseconds(self._now()), count
+        )
         return [Job(row[0], row[1], row[2], row[3], row[4], row[5] + 1) for row in rows]
 
     async def _lease(self, kind: str, count: int) -> list[Job]:
@@ -116,10 +124,10 @@ class Outbox:
         now_ms = milliseconds(self._now())
         skip = "FOR UPDATE SKIP LOCKED" if self._database.dialect.for_update else ""
         async with self._database.write() as transaction:
-            rows = await transaction.fetch(_DUE.format(skip_locked=skip), kind, now_ms, count)
+            rows = await transaction.fetch(_DUE.format(table=self._table, skip_locked=skip), kind, now_ms, count)
             leases = [(row[0], row[1], now_ms + LEASE_MS) for row in rows]
             if leases:
-                await transaction.execute_many(_LEASE, leases)
+                await transaction.execute_many(_LEASE.format(table=self._table), leases)
         return [Job(row[0], row[1], row[2], row[3], row[4], row[5] + 1) for row in rows]
 
     async def _carry(self, carrier: Carrier, jobs: list[Job]) -> None:
@@ -138,7 +146,7 @@ class Outbox:
         # In the order of their keys, so that two processes that did the same jobs do not wait for each other.
         done = sorted((job.merchant_id, job.job_id, now_ms, job.attempts) for job in jobs)
         async with self._database.write() as transaction:
-            await transaction.execute_many(_DONE, done)
+            await transaction.execute_many(_DONE.format(table=self._table), done)
 
     async def _failed(self, carrier: Carrier, jobs: list[Job], error: Exception) -> None:
         reason = reason_of(error)
@@ -151,7 +159,7 @@ class Outbox:
             rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, job.attempts, reason))
             _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
         async with self._database.write() as transaction:
-            await transaction.execute_many(_FAILED, sorted(rows))
+            await transaction.execute_many(_FAILED.format(table=self._table), sorted(rows))
 
 
 def reason_of(error: Exception) -> str:

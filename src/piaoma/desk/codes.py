@@ -15,8 +15,9 @@ from piaoma.invoice.draft import InvoiceKind, Line, Pricing
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
-from piaoma.store import Row, milliseconds
+from piaoma.store import Origin, Row, milliseconds
 
+from .events import Actor, record
 from .filters import Conditions, Filter
 from .merchant import MERCHANT_COLUMNS, Merchant, merchant_of
 from .page import Page, cut, resume
@@ -42,7 +43,10 @@ class CodeState(StrEnum):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked."""
+    """What a code offers to be invoiced. ``buyer`` is set when the merchant fills the title, which is then locked.
+
+    ``applied`` marks what a customer of a static code applied for: the shop issues it, and no scan can confirm it.
+    """
 
     kind: InvoiceKind
     lines: tuple[Line, ...]
@@ -50,6 +54,7 @@ class Offer(msgspec.Struct, frozen=True):
     remark: str = ""
     buyer: Buyer | None = None
     sold_at: datetime | None = None
+    applied: bool = False
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -84,18 +89,20 @@ class Code(msgspec.Struct, frozen=True):
         return draw(self.url)
 
 
-async def standing_offer(office: Office, merchant_id: int, code_id: int) -> tuple[Merchant, Offer, CodeState]:
-    """Who offers what, and whether he still does: all that confirming a code needs. Raises CODE-NOT-FOUND."""
+async def standing_offer(office: Office, merchant_id: int, code_id: int) -> tuple[Merchant, Offer, CodeState, Origin]:
+    """Who offers what and where, and whether he still does: all that confirming a code needs. Raises CODE-NOT-FOUND."""
     row = await office.database.read_by_key(_STANDING_OFFER, merchant_id, code_id)
     if row is None:
         raise refuse("CODE-NOT-FOUND")
     state = _state(row["code_state"], row["expires_at_ms"], row["viewed_at_ms"], milliseconds(office.now()))
-    return merchant_of(row), _OFFER.decode(row["offer"]), state
+    origin = Origin(row["shop_id"], row["till_id"], row["person_id"], row["created_by"])
+    return merchant_of(row), _OFFER.decode(row["offer"]), state, origin
 
 
 _OFFER = msgspec.json.Decoder(Offer)
 _STANDING_OFFER = f"""
-SELECT {MERCHANT_COLUMNS}, c.state AS code_state, c.expires_at_ms, c.viewed_at_ms, c.offer
+SELECT {MERCHANT_COLUMNS}, c.state AS code_state, c.expires_at_ms, c.viewed_at_ms, c.offer, c.shop_id, c.till_id,
+       c.person_id, c.created_by
 FROM codes c JOIN merchants m ON m.merchant_id = c.merchant_id WHERE c.merchant_id = $1 AND c.code_id = $2
 """  # noqa: S608
 SELECT_CODE = """
@@ -155,6 +162,15 @@ def _state(stored: str, expires_at_ms: int, viewed_at_ms: int | None, now_ms: in
     return CodeState.VIEWED if viewed_at_ms else CodeState.OPEN
 
 
+async def code_state(office: Office, merchant_id: int, code_id: int) -> CodeState | None:
+    """What a code is doing; None when there is none."""
+    row = await office.database.read_by_key(_STATE_OF, merchant_id, code_id)
+    return _state(row[0], row[1], row[2], milliseconds(office.now())) if row else None
+
+
+_STATE_OF = "SELECT state, expires_at_ms, viewed_at_ms FROM codes WHERE merchant_id = $1 AND code_id = $2"
+
+
 async def list_codes(
     office: Office, merchant_id: int, wanted: Filter = NO_FILTER, state: str = "", cursor: str = ""
 ) -> Page[Code]:
@@ -200,27 +216,30 @@ def _add_state(where: Conditions, state: str, now_ms: int) -> None:
         where.add("c.state = {0}", state)
 
 
-async def revoke(office: Office, merchant_id: int, code_id: int) -> Code:
+async def revoke(office: Office, actor: Actor, code_id: int) -> Code:
     """Revoke (作废) an open code. Raises CODE-ISSUED when it is claimed already; twice is as once."""
     async with office.database.write() as transaction:
         changed = await transaction.execute(
             "UPDATE codes SET state = 'revoked', changed_at_ms = $3"
             " WHERE merchant_id = $1 AND code_id = $2 AND state = 'open'",
-            merchant_id, code_id, milliseconds(office.now()),
+            actor.merchant_id, code_id, milliseconds(office.now()),
         )  # fmt: skip
-    found = await code(office, merchant_id, code_id)
+        if changed:
+            await record(transaction, actor, office.now(), "code.revoke", str(code_id))
+    found = await code(office, actor.merchant_id, code_id)
     if not changed and found.state is not CodeState.REVOKED:
         raise refuse("CODE-ISSUED")
     return found
 
 
-async def extend(office: Office, merchant_id: int, code_id: int, days: int) -> Code:
+async def extend(office: Office, actor: Actor, code_id: int, days: int) -> Code:
     """Let a code be valid for so many days from now. Raises CODE-VALIDITY."""
     if not 1 <= days <= DAYS_MAX:
         raise refuse("CODE-VALIDITY", "days")
     async with office.database.write() as transaction:
-        await transaction.execute(
+        if await transaction.execute(
             "UPDATE codes SET expires_at_ms = $3 WHERE merchant_id = $1 AND code_id = $2 AND state = 'open'",
-            merchant_id, code_id, milliseconds(office.now() + timedelta(days=days)),
-        )  # fmt: skip
-    return await code(office, merchant_id, code_id)
+            actor.merchant_id, code_id, milliseconds(office.now() + timedelta(days=days)),
+        ):  # fmt: skip
+            await record(transaction, actor, office.now(), "code.extend", str(code_id), after={"days": days})
+    return await code(office, actor.merchant_id, code_id)

@@ -12,6 +12,8 @@ from piaoma.delivery import is_address, masked
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, milliseconds, write_block
 
+from .events import Actor, record
+
 if TYPE_CHECKING:
     from .office import Office
 
@@ -40,9 +42,12 @@ def check_address(address: str) -> str:
     return address
 
 
-async def send(office: Office, merchant_id: int, number: str, address: str, *, unless_sent: bool = False) -> Delivery:
+async def send(
+    office: Office, merchant_id: int, number: str, address: str, *, unless_sent: bool = False, by: Actor | None = None
+) -> Delivery:
     """Send an invoice to an address. Asked for twice while the first still waits, it is sent once.
 
+    ``by`` is who of the merchant's people asked; None when the customer did.
     ``unless_sent`` does nothing when it was sent there before: for a request that is a repetition of another.
     Raises ``Refused`` MAIL-ADDRESS, INVOICE-NOT-FOUND, REQUEST-TOO-MANY.
     """
@@ -65,6 +70,8 @@ async def send(office: Office, merchant_id: int, number: str, address: str, *, u
             raise refuse("REQUEST-TOO-MANY", "email", seconds=86_400)
         job_id = f"{number}:mail:{len(mails)}"
         await transaction.execute(_ADD_MAIL, merchant_id, job_id, number, address, now_ms)
+        if by is not None:
+            await record(transaction, by, office.now(), "invoice.send", number, after={"email": address})
         return job_id
 
     job_id = await write_block(office.database, work)
@@ -112,18 +119,22 @@ async def contact_of(office: Office, merchant_id: int, number: str) -> str:
     return next((str(row["target"]) for row in reversed(rows) if row["kind"] == "mail" and row["target"]), "")
 
 
-async def retry(office: Office, merchant_id: int, job_id: str) -> None:
+async def retry(office: Office, merchant_id: int, job_id: str, by: Actor | None = None) -> None:
     """Let a dead delivery be tried again, under the same id. Raises ``Refused`` JOB-NOT-FOUND."""
     async with office.database.write() as transaction:
         now_ms = milliseconds(office.now())
         if not await transaction.execute(_RETRY + " AND job_id = $3", merchant_id, now_ms, job_id):
             raise refuse("JOB-NOT-FOUND")
+        if by is not None:
+            await record(transaction, by, office.now(), "delivery.retry", job_id)
 
 
-async def retry_all(office: Office, merchant_id: int) -> int:
+async def retry_all(office: Office, by: Actor) -> int:
     """Let every dead delivery of a merchant be tried again; how many."""
     async with office.database.write() as transaction:
-        return await transaction.execute(_RETRY, merchant_id, milliseconds(office.now()))
+        count = await transaction.execute(_RETRY, by.merchant_id, milliseconds(office.now()))
+        await record(transaction, by, office.now(), "delivery.retry", str(count))
+    return count
 
 
 _RETRY = """

@@ -21,6 +21,7 @@ from piaoma.invoice.money import from_fen
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Row, WriteConflict, milliseconds
 
+from .events import Actor, note, record
 from .indexing import catch_up
 from .turns import take_turns
 
@@ -69,14 +70,13 @@ class Texts(msgspec.Struct, frozen=True):
     sum: str
 
 
-async def begin(
-    office: Office, merchant_id: int, wanted: index.Wanted, kind: str, layout: str, by: str, texts: Texts
-) -> str:
-    """Begin to make a file of everything that fits; its id.
+async def begin(office: Office, by: Actor, wanted: index.Wanted, kind: str, layout: str, texts: Texts) -> str:
+    """Begin to make a file of everything of the actor's merchant that fits; its id.
 
     Raises ``Refused`` EXPORT-KIND, EXPORT-NOTHING, EXPORT-RUNNING while another is made, EXPORT-TOO-MANY for a print
     of more than ``PRINT_MAX``.
     """
+    merchant_id = by.merchant_id
     if layout not in LAYOUTS.get(kind, ()):
         raise refuse("EXPORT-KIND", have=f"{kind[:10]} {layout[:10]}")
     await catch_up(office)
@@ -92,9 +92,11 @@ async def begin(
     try:
         async with office.database.write() as transaction:
             await transaction.execute(
-                _BEGIN, merchant_id, export_id, kind, layout, msgspec.json.encode(wanted).decode(), by, found.count,
-                now_ms,
+                _BEGIN, merchant_id, export_id, kind, layout, msgspec.json.encode(wanted).decode(), by.name,
+                found.count, now_ms,
             )  # fmt: skip
+            told = {"layout": layout, "invoices": found.count}
+            await record(transaction, by, office.now(), "export.make", kind, after=told)
     except WriteConflict:
         raise refuse("EXPORT-RUNNING") from None
     job = _Job(office, merchant_id, export_id, kind, layout, texts, found)
@@ -254,9 +256,12 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def cancel(office: Office, merchant_id: int, export_id: str) -> None:
+async def cancel(office: Office, by: Actor, export_id: str) -> None:
     """Stop making a file. Raises ``Refused`` EXPORT-NOT-FOUND."""
-    await export(office, merchant_id, export_id)
+    merchant_id = by.merchant_id
+    found = await export(office, merchant_id, export_id)
+    if found.state == "running":
+        await note(office, by, "export.cancel", found.kind)
     task = office.exports.get((merchant_id, export_id))
     if task is not None:
         task.cancel()

@@ -15,6 +15,7 @@ from piaoma.invoice.refusal import Refusal, refuse, refuse_all
 from piaoma.invoice.rules import line as line_rules
 from piaoma.store import Row, milliseconds
 
+from .events import Actor, record
 from .merchant import Merchant
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ async def list_goods(office: Office, merchant_id: int) -> list[Goods]:
     return [_goods(row) for row in rows]
 
 
-async def save_goods(office: Office, merchant: Merchant, form: GoodsForm, goods_id: int | None = None) -> Goods:
+async def save_goods(
+    office: Office, merchant: Merchant, form: GoodsForm, by: Actor, goods_id: int | None = None
+) -> Goods:
     """Add an item, or change one. The same rules as for a line decide. Raises ``Refused``, GOODS-NOT-FOUND."""
     refuse_all(_faults(office, merchant, form))
     now_ms = milliseconds(office.now())
@@ -90,6 +93,8 @@ async def save_goods(office: Office, merchant: Merchant, form: GoodsForm, goods_
             merchant.merchant_id, goods_id, *values,
         ):  # fmt: skip
             raise refuse("GOODS-NOT-FOUND")
+        told = {"code": form.code, "rate": form.rate, "price": form.price or ""}
+        await record(transaction, by, office.now(), "goods.save", form.name.strip(), after=told)
     return Goods(**msgspec.structs.asdict(form), goods_id=goods_id)
 
 
@@ -114,10 +119,12 @@ def usual_rate(office: Office, merchant: Merchant, code: str) -> Decimal | None:
     return entry.rates[0] if entry is not None and len(entry.rates) == 1 else None
 
 
-async def remove_goods(office: Office, merchant_id: int, goods_id: int) -> None:
+async def remove_goods(office: Office, by: Actor, goods_id: int) -> None:
     """Take an item off the list; invoices and codes made with it stay as they are. Raises GOODS-NOT-FOUND."""
     async with office.database.write() as transaction:
-        if not await transaction.execute(
-            "DELETE FROM goods WHERE merchant_id = $1 AND goods_id = $2", merchant_id, goods_id
-        ):
+        key = (by.merchant_id, goods_id)
+        found = await transaction.fetch("SELECT name FROM goods WHERE merchant_id = $1 AND goods_id = $2", *key)
+        if not found:
             raise refuse("GOODS-NOT-FOUND")
+        await transaction.execute("DELETE FROM goods WHERE merchant_id = $1 AND goods_id = $2", *key)
+        await record(transaction, by, office.now(), "goods.remove", found[0][0])

@@ -20,10 +20,12 @@ from piaoma.invoice.red_form import RedFormState
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.invoice.rules.red import check_red
 from piaoma.store import (
+    NOWHERE,
     IssueRequest,
     IssueState,
     Missing,
     NumberBlock,
+    Origin,
     Outcome,
     Overloaded,
     RedClaim,
@@ -60,6 +62,7 @@ async def issue(
     code_id: int | None = None,
     holder: str | None = None,
     email: str = "",
+    origin: Origin = NOWHERE,
     replaces: str = "",
 ) -> Outcome:
     """Issue an invoice for a draft; what is told here is on disk.
@@ -96,6 +99,7 @@ async def issue(
             code_id=code_id,
             holder=holder,
             email=email,
+            origin=origin,
             replaces=replaces,
         ),
     )
@@ -146,6 +150,8 @@ async def _submit(office: Office, request: IssueRequest) -> Outcome:
         remote = await office.numbering() is Numbering.REMOTE
         if remote:
             request = msgspec.structs.replace(request, remote=True)
+        if not office.config.sandbox:
+            request = msgspec.structs.replace(request, real=True)
         outcome = await _write(office, request)
     except Unavailable:
         return _nothing_submitted("ISSUE-CHANNEL-DOWN")

@@ -14,6 +14,8 @@ from piaoma.invoice.refusal import refuse, refuse_all
 from piaoma.invoice.rules import text
 from piaoma.store import Row, month_of, set_quota
 
+from .events import Actor, record
+
 if TYPE_CHECKING:
     from .office import Office
 
@@ -103,19 +105,24 @@ def merchant_of(row: Row) -> Merchant:
     )  # fmt: skip
 
 
-async def change_profile(office: Office, merchant_id: int, profile: Profile) -> Merchant:
-    """Change the profile. Raises ``Refused`` with every fault at its field."""
+async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchant:
+    """Change the profile; before and after stand in the trail. Raises ``Refused`` with every fault at its field."""
     faults = []
     for field, length_max in _LIMITS.items():
         faults += text.check(getattr(profile, field), field, length_max, required=field in ("shop_name", "drawer"))
     refuse_all(faults)
     async with office.database.write() as transaction:
+        columns = ", ".join(PROFILE_FIELDS)
+        rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)  # noqa: S608
+        before = {field: rows[0][field] for field in PROFILE_FIELDS}
+        after = {field: getattr(profile, field).strip() for field in PROFILE_FIELDS}
         await transaction.execute(
             "UPDATE merchants SET shop_name = $2, address = $3, phone = $4, bank = $5, account = $6, drawer = $7"
             " WHERE merchant_id = $1",
-            merchant_id, *(getattr(profile, field).strip() for field in PROFILE_FIELDS),
+            by.merchant_id, *after.values(),
         )  # fmt: skip
-    return await merchant(office, merchant_id)
+        await record(transaction, by, office.now(), "profile.change", before=before, after=after)
+    return await merchant(office, by.merchant_id)
 
 
 async def quota(office: Office, merchant: Merchant) -> Quota | None:

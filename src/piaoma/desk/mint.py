@@ -21,7 +21,9 @@ from piaoma.invoice.refusal import refuse, refuse_all
 from piaoma.store import Transaction, milliseconds, write_block
 
 from .codes import Code, Offer, code
+from .events import Actor, record
 from .merchant import Merchant, quota
+from .sales import give_number
 
 if TYPE_CHECKING:
     from .office import Office
@@ -60,7 +62,7 @@ def preview(office: Office, merchant: Merchant, offer: Offer) -> tuple[Draft, tu
 
 
 async def mint(
-    office: Office, merchant: Merchant, offer: Offer, *, mint_key: str, by: str, days: int = DAYS_DEFAULT
+    office: Office, merchant: Merchant, offer: Offer, *, mint_key: str, by: Actor, days: int = DAYS_DEFAULT
 ) -> Code:
     """Make a code; the same ``mint_key`` with the same offer gives the same code.
 
@@ -72,6 +74,8 @@ async def mint(
         raise refuse("CODE-VALIDITY", "days")
     if merchant.state != "active":
         raise refuse("MERCHANT-SUSPENDED")
+    if not merchant.verified and not office.config.sandbox:
+        raise refuse("MERCHANT-UNVERIFIED")
     _, _, sums = preview(office, merchant, offer)
     month = await quota(office, merchant)
     if month is None:
@@ -88,8 +92,9 @@ async def mint(
     proof = await asyncio.to_thread(prove, draw(office.url(merchant.merchant_id, code_id)))
     row = (
         merchant.merchant_id, code_id, mint_key, digest, msgspec.json.encode(kept).decode(), offer.kind.value,
-        to_fen(sums.inclusive), "、".join(dict.fromkeys(line.name for line in offer.lines[:3])), by,
-        milliseconds(now), milliseconds(expires_at), msgspec.json.encode(proof).decode(),
+        to_fen(sums.inclusive), "、".join(dict.fromkeys(line.name for line in offer.lines[:3])), by.name,
+        milliseconds(now), milliseconds(expires_at), msgspec.json.encode(proof).decode(), by.shop_id, by.till_id,
+        by.person_id,
     )  # fmt: skip
 
     async def work(transaction: Transaction) -> int:
@@ -99,8 +104,11 @@ async def mint(
                 raise refuse("ISSUE-KEY-REUSED", "mint_key")
             return int(found[0][0])
         await transaction.execute(_INSERT_CODE, *row)
+        await give_number(transaction, merchant.merchant_id, code_id, milliseconds(now))
         used = [(merchant.merchant_id, line.name, milliseconds(now)) for line in offer.lines]
         await transaction.execute_many(_GOODS_USED, used)
+        told = {"total": format_yuan(sums.inclusive), "kind": offer.kind.value}
+        await record(transaction, by, now, "code.make", str(code_id), after=told)
         return code_id
 
     # The same key from two tabs at once: one of them is told of a conflict, looks again and finds the other's code.
@@ -120,6 +128,6 @@ _FIND_CODE = "SELECT code_id, mint_digest FROM codes WHERE merchant_id = $1 AND 
 _GOODS_USED = "UPDATE goods SET used_at_ms = $3 WHERE merchant_id = $1 AND name = $2"
 _INSERT_CODE = """
 INSERT INTO codes (merchant_id, code_id, mint_key, mint_digest, offer, kind, total_fen, summary, created_by,
-                   created_at_ms, changed_at_ms, expires_at_ms, proof)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)
+                   created_at_ms, changed_at_ms, expires_at_ms, proof, shop_id, till_id, person_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15)
 """

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from email.message import EmailMessage
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
-from piaoma.delivery import MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -41,15 +43,22 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.files import load_or_create_key
 
+from .approve import finish_for_ever
 from .config import Config
 from .exports import keep_tidy
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailed import note_mailed
+from .notices import NoticeCarrier
 from .opens import What, keep_writing
 from .pursue import pursue_for_ever
+from .receipts import keep_purging
 from .reissue import correct_for_ever
 from .relations import CHAIN_MAX
+from .share import letter
+from .shelf import keep_shelves
+from .static_codes import static_key
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -82,6 +91,7 @@ class Office:
         self.roots = (keys.root,)
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.static_keys = tuple(static_key(key) for key in self.token_keys)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
         self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
         self.log_keys = log_keys_in(folder / "keys")
@@ -96,13 +106,20 @@ class Office:
         self.checking = 0  # requests whose files are checked just now
         self.catalogue: Classification = load(folder / "classification.csv")
         self.writer = BatchWriter(database, self.seal)
-        deliver = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
-        mail = MailCarrier(database, self.view, config.mail_from, self.link_of, deliver)
+        self.hand_over = to_smtp(config.smtp) if config.smtp else to_folder(folder / "mail")
+        mail = MailCarrier(
+            database, self.view, config.mail_from, self.mail_link, self.hand_over, self.letter,
+            partial(note_mailed, self),
+        )  # fmt: skip
         self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
+        notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
+        self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
+        self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property
@@ -135,6 +152,19 @@ class Office:
         """What the symbol of a code holds."""
         return pointer_url(self.config.base_url, self.token(merchant_id, code_id))
 
+    def static_token(self, merchant_id: int, static_id: int) -> str:
+        """The token of a static code, under the present key."""
+        return seal(self.static_keys[0], merchant_id, static_id)
+
+    def static_url(self, merchant_id: int, static_id: int) -> str:
+        """What the symbol of a static code holds."""
+        return pointer_url(self.config.base_url, self.static_token(merchant_id, static_id), "T")
+
+    async def mail_link(self, job: Job) -> str:
+        """What a mail leads to: it says which mail it was, so that its sender can be told that it was opened."""
+        link = await self.link_of(job.merchant_id, job.number)
+        return f"{link}&m={job.job_id.rpartition(':')[2]}" if link else ""
+
     async def link_of(self, merchant_id: int, number: str) -> str:
         """Where an invoice can be fetched again: its code's page; empty when it was issued without a code."""
         place: str | None = number
@@ -146,12 +176,19 @@ class Office:
             if not rows:
                 break
             if rows[0][0] is not None:
-                # Whoever has the mail may open the invoice anywhere, without a cookie.
-                pickup = pickup_code(self.cookie_key, merchant_id, rows[0][0])
-                return f"{self.config.base_url}/s/{self.token(merchant_id, rows[0][0])}/result?c={pickup}"
+                return self.own_link(merchant_id, rows[0][0])
             # A red invoice, and one that took another's place, are found where that one is.
             place = rows[0][1] or rows[0][2]
         return ""
+
+    async def letter(self, job: Job) -> EmailMessage:
+        """See ``share.letter``."""
+        return await letter(self, job)
+
+    def own_link(self, merchant_id: int, code_id: int) -> str:
+        """The result page of a code, for whoever has the link: it opens anywhere, without a cookie."""
+        pickup = pickup_code(self.cookie_key, merchant_id, code_id)
+        return f"{self.config.base_url}/s/{self.token(merchant_id, code_id)}/result?c={pickup}"
 
     async def numbering(self) -> Numbering:
         """How the channel numbers at present."""
@@ -199,10 +236,14 @@ async def open_office(
             async with office.writer:
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
+                    asyncio.create_task(office.notices.run()),
                     asyncio.create_task(pursue_for_ever(office)),
+                    asyncio.create_task(finish_for_ever(office)),
                     asyncio.create_task(correct_for_ever(office)),
                     asyncio.create_task(follow_keys(office)),
                     asyncio.create_task(keep_log(office)),
+                    asyncio.create_task(keep_shelves(office)),
+                    asyncio.create_task(keep_purging(office)),
                     asyncio.create_task(keep_index(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
@@ -212,7 +253,7 @@ async def open_office(
                         await _stop(tasks)
                     yield office
                 finally:
-                    await _stop([*tasks, *office.exports.values()])
+                    await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:
             await office.cabinet.close()
             office.checkers.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -172,3 +174,20 @@ async def latest(office: Office, merchant_id: int, count: int) -> list[Invoice]:
         merchant_id, count,
     )  # fmt: skip
     return [_invoice(office, row) for row in rows]
+
+
+async def invoices_of(office: Office, keys: Sequence[tuple[int, str]]) -> list[tuple[Invoice, str]]:
+    """Invoices by merchant and number, each with its shop's name, newest first; one that is not there is left out."""
+    if not keys:
+        return []
+    statement = _INVOICES_OF.format(keys=office.database.dialect.int_text_keys)
+    rows = await office.database.read(statement, json.dumps(keys))
+    found = [(_invoice(office, row), str(row["shop_name"])) for row in rows]
+    return sorted(found, key=lambda each: (each[0].issued_at, each[0].number), reverse=True)
+
+
+_INVOICES_OF = f"""
+SELECT {", ".join("t." + column.strip() for column in _COLUMNS.split(","))}, m.shop_name
+FROM {{keys}} CROSS JOIN invoices t CROSS JOIN merchants m
+WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
+"""  # noqa: S608

@@ -9,6 +9,8 @@ import msgspec
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, write_block
 
+from .events import Actor, record
+
 if TYPE_CHECKING:
     from .office import Office
 
@@ -34,9 +36,9 @@ async def list_saved(office: Office, merchant_id: int) -> list[Saved]:
     return [Saved(row[0], row[1], bool(row[2])) for row in rows]
 
 
-async def save(office: Office, merchant_id: int, one: Saved) -> None:
+async def save(office: Office, by: Actor, one: Saved) -> None:
     """Keep a search; one of the same name is replaced. Raises ``Refused`` SEARCH-NAME, SEARCH-TOO-MANY."""
-    name = one.name.strip()
+    merchant_id, name = by.merchant_id, one.name.strip()
     if not 1 <= len(name) <= NAME_MAX or len(one.search) > SEARCH_MAX:
         raise refuse("SEARCH-NAME", "name", max=NAME_MAX)
 
@@ -47,6 +49,7 @@ async def save(office: Office, merchant_id: int, one: Saved) -> None:
         if one.opens:
             await transaction.execute("UPDATE saved_searches SET opens = 0 WHERE merchant_id = $1", merchant_id)
         await transaction.execute(_KEEP, merchant_id, name, one.search, int(one.opens))
+        await record(transaction, by, office.now(), "search.save", name, after={"search": one.search})
 
     await write_block(office.database, work)
 
@@ -57,7 +60,11 @@ ON CONFLICT (merchant_id, name) DO UPDATE SET search = excluded.search, opens = 
 """
 
 
-async def forget(office: Office, merchant_id: int, name: str) -> None:
+async def forget(office: Office, by: Actor, name: str) -> None:
     """Remove a search; one that is not there is none."""
     async with office.database.write() as transaction:
-        await transaction.execute("DELETE FROM saved_searches WHERE merchant_id = $1 AND name = $2", merchant_id, name)
+        gone = await transaction.execute(
+            "DELETE FROM saved_searches WHERE merchant_id = $1 AND name = $2", by.merchant_id, name
+        )
+        if gone:
+            await record(transaction, by, office.now(), "search.remove", name)

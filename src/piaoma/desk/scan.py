@@ -93,16 +93,21 @@ async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issu
     Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
     """
     merchant_id, code_id = unseal(office.token_keys, token)
-    shop, offer, state = await standing_offer(office, merchant_id, code_id)
+    shop, offer, state, origin = await standing_offer(office, merchant_id, code_id)
     if state in (CodeState.REVOKED, CodeState.EXPIRED):
         cause = "CODE-REVOKED" if state is CodeState.REVOKED else "CODE-EXPIRED"
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
+    if offer.applied and state in (CodeState.OPEN, CodeState.VIEWED):
+        # The shop's approval issues it; nobody else can.
+        return Outcome(IssueState.REFUSED, refusals=(Refusal("APPLICATION-WAITING"),))
     draft = draft_of(offer, shop, offer.buyer or buyer)
     digest = holder_digest(merchant_id, code_id, holder)
     for turn in range(TURNS_MAX):
         # A refusal of an earlier try stands for that try only: nothing was issued, so the same button tries again.
         key = f"{issue_key}.{turn}" if turn else issue_key
-        outcome = await issue(office, merchant_id, draft, issue_key=key, code_id=code_id, holder=digest, email=email)
+        outcome = await issue(
+            office, merchant_id, draft, issue_key=key, code_id=code_id, holder=digest, email=email, origin=origin
+        )
         if not (outcome.repeated and outcome.state is IssueState.REFUSED):
             break
     if outcome.repeated and outcome.number and email:

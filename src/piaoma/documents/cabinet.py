@@ -18,6 +18,7 @@ from typing import TypeVar
 from piaoma.invoice.refusal import refuse
 
 from . import ofd
+from .code_sheets import Card, render_sheet
 from .ofd import VERSIONS
 from .render import VIEW_VERSION, render
 from .workers import WorkerFailed, Workers
@@ -76,6 +77,10 @@ class Cabinet:
         Raises ``Refused`` DOCUMENT-RENDER-FAILED.
         """
         return await self._worked(ofd.to_be_sealed, original, at, kind)
+
+    async def sheet(self, cards: tuple[Card, ...], size: str, kind: str) -> bytes:
+        """A sheet with codes to print, or a picture of one; see ``code_sheets.render_sheet``. Not kept."""
+        return await self._worked(render_sheet, cards, size, kind)
 
     async def _render(self, original: bytes, kind: str, signed_value: bytes, kept: Path) -> bytes:
         data = await self._worked(render, original, kind, signed_value)

@@ -361,7 +361,7 @@ def _pickup(symbols: Iterable[str], base_url: str) -> str:
             address = urlsplit(text)
         except ValueError:
             continue
-        if host and address.netloc.lower() == host and address.path[:3].lower() == "/s/":
+        if host and address.netloc.lower() == host and address.path[:3].lower() in ("/s/", "/t/"):
             return address.path
     return ""
 

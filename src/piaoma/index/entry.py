@@ -63,7 +63,7 @@ def entry_of(row: Row) -> Entry:
         count, amount, tax = rates.get(line.rate, (0, 0, 0))
         rates[line.rate] = (count + 1, amount + line.amount_fen, tax + line.tax_fen)
     colour = RED if row["total_fen"] < 0 else BLUE
-    clerk, shop = row["created_by"] or "", row["shop_name"]
+    clerk, shop = row["clerk"], row["shop"]
     terms = set().union(
         text_terms(row["buyer_name"]), text_terms(row["remark"]), *map(text_terms, items),
         id_terms(row["number"]), id_terms(row["buyer_id"]),

@@ -21,10 +21,12 @@ WAIT_BOUNDS_S = (10, 30, 60, 120, 300, 600, 3_600, 86_400, 1 << 40)  # from code
 
 FOLLOWING = """
 SELECT l.leaf, i.merchant_id, i.number, i.kind, i.buyer_name, i.buyer_id, i.amount_fen, i.tax_fen, i.total_fen,
-       i.remark, i.issued_on, i.issued_at_ms, i.original, c.created_by, c.created_at_ms, m.shop_name
+       i.remark, i.issued_on, i.issued_at_ms, i.original, c.created_at_ms,
+       coalesce(nullif(i.person_name, ''), c.created_by, '') AS clerk, coalesce(s.name, m.shop_name) AS shop
 FROM log_leaves l
 JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number
 JOIN merchants m ON m.merchant_id = l.merchant_id
+LEFT JOIN shops s ON s.merchant_id = i.merchant_id AND s.shop_id = i.shop_id
 LEFT JOIN codes c ON c.merchant_id = i.merchant_id AND c.code_id = i.code_id
 WHERE l.leaf >= $1 AND l.leaf < $2 ORDER BY l.leaf
 """

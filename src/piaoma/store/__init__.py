@@ -37,16 +37,16 @@ from .settle import (
     settled,
 )
 from .sqlite import FolderLock
-from .submission import IssueRequest, IssueState, Missing, Outcome, RedClaim
+from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outcome, RedClaim
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
-    "LogFault", "Missing", "NewForm", "NumberBlock", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
-    "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
-    "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form", "find_intent",
-    "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries", "log_tile",
-    "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form", "renew",
-    "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back",
-    "write_block",
+    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
+    "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
+    "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction",
+    "WriteConflict", "add_block", "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome",
+    "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint",
+    "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database",
+    "refuse_form", "renew", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
+    "stop_asking", "taken_back", "write_block",
 ]  # fmt: skip

@@ -116,6 +116,11 @@ INVARIANTS: tuple[Invariant, ...] = (
             """SELECT CAST(c.merchant_id AS TEXT) || '/' || CAST(c.code_id AS TEXT) FROM codes c LEFT JOIN invoices i
                ON i.merchant_id = c.merchant_id AND i.code_id = c.code_id
                WHERE c.state = 'issued' AND i.number IS NULL""",
+            # An application and the code that was made of it have the same number.
+            """SELECT CAST(a.merchant_id AS TEXT) || '/' || CAST(a.application_id AS TEXT) FROM applications a
+               LEFT JOIN invoices i ON i.merchant_id = a.merchant_id AND i.code_id = a.application_id
+               WHERE (a.state = 'issued' AND (i.number IS NULL OR i.total_fen <> a.total_fen))
+               OR (a.state IN ('waiting', 'refused', 'withdrawn') AND i.number IS NOT NULL)""",
         ),
     ),
     Invariant(
@@ -169,7 +174,8 @@ INVARIANTS: tuple[Invariant, ...] = (
                ON c.merchant_id = s.merchant_id AND c.code_id = s.code_id
                WHERE s.code_id IS NOT NULL AND c.code_id IS NULL""",
             """SELECT s.secret_hash FROM sessions s LEFT JOIN memberships m
-               ON m.merchant_id = s.merchant_id AND m.user_id = s.user_id WHERE m.user_id IS NULL""",
+               ON m.merchant_id = s.merchant_id AND m.person_id = s.person_id
+               WHERE s.merchant_id IS NOT NULL AND m.person_id IS NULL""",
         ),
     ),
     Invariant(

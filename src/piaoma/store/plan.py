@@ -85,7 +85,10 @@ class FormRow(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """The rows that a batch touches. ``decide`` changes them as it goes, so later requests see earlier ones."""
+    """The rows that a batch touches. ``decide`` changes them as it goes, so later requests see earlier ones.
+
+    A merchant is ``active``, ``unverified`` (待核验: samples only) or ``suspended``.
+    """
 
     merchants: dict[int, str]
     issues: dict[tuple[int, str], IssueRow]
@@ -174,8 +177,10 @@ def _merchant_refusal(request: IssueRequest, state: State) -> Refusal | None:
     standing = state.merchants.get(request.merchant_id)
     if standing is None:
         return Refusal("MERCHANT-NOT-FOUND")
-    if standing != "active":
+    if standing == "suspended":
         return Refusal("MERCHANT-SUSPENDED")
+    if standing != "active" and request.real:
+        return Refusal("MERCHANT-UNVERIFIED")
     return None
 
 

@@ -2,7 +2,8 @@
 
 The store knows nothing of what happened after its backup, but others do: customers hold invoices, the authority has
 reports, the log's checkpoints are out. So every number that was left is burnt with a record (P3), every code that was
-open is revoked, for an invoice of it may exist (P2), and the log begins anew under another name (docs/log.md).
+open is revoked and every application that waited is closed, for an invoice of it may exist (P2), and the log begins
+anew under another name (docs/log.md).
 """
 
 from __future__ import annotations
@@ -46,10 +47,20 @@ _STOP_CORRECTIONS = (
 # Where the old invoice is red, a person has to find out whether the new one came since, and say so by 重试.
 _LEAVE_TO_SOMEBODY = "UPDATE reissues SET next_at_ms = $1, refusal = $2 WHERE state = 'red'"
 _REVOKE = "UPDATE codes SET state = 'revoked', changed_at_ms = $1 WHERE state = 'open'"
+# Its customer reads this.
+_CLOSE_APPLICATIONS = """
+UPDATE applications SET state = 'refused', reason = $2, decided_by = '', decided_at_ms = $1 WHERE state = 'waiting'
+OR (state = 'approved' AND NOT EXISTS (
+    SELECT 1 FROM codes c WHERE c.merchant_id = applications.merchant_id AND c.code_id = applications.application_id
+    AND c.issue_key IS NOT NULL))
+"""
+APPLICATION_REASON = "系统从备份恢复过，请店家核对是否已开，没有开的请重新申请"
 # The sequencer takes every invoice in again.
 _EMPTY_LOG = (
     "DELETE FROM log_leaves", "DELETE FROM log_tiles", "DELETE FROM log_checkpoints", "DELETE FROM log_pending",
 )  # fmt: skip
+# One that was revoked or used up since would live again.
+_LINKS = ("shares", "list_links")
 _EPOCH = """
 INSERT INTO epochs (epoch, begun_at_ms, backup_at_ms, numbers_burnt, codes_revoked) VALUES ($1, $2, $3, $4, $5)
 """
@@ -62,7 +73,12 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         burnt = await transaction.execute(_BURN, f"{REASON}, epoch {epoch}", now_ms)
         await transaction.execute(_CLOSE_BLOCKS)
         revoked = await transaction.execute(_REVOKE, now_ms)
+        await transaction.execute(_CLOSE_APPLICATIONS, now_ms, APPLICATION_REASON)
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
+        await transaction.execute("DELETE FROM challenges WHERE used_at_ms IS NULL")  # so would a link that was used
+        await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
+        for table in _LINKS:
+            await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()

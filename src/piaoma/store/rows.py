@@ -28,13 +28,24 @@ from .postgres import COMMAND_TIMEOUT_S
 CHUNK_ROWS = 500
 ROW_BYTES_MAX = 64 * 1024 * 1024
 _LENGTH_BYTES = 4
-_CREATE = re.compile(r"\s*CREATE TABLE (\w+)")
+_TABLE = re.compile(r"\s*(CREATE TABLE|DROP TABLE|ALTER TABLE) (\w+)(?: RENAME TO (\w+))?")
 
 
 def tables_of(wanted: Sequence[Migration]) -> list[str]:
     """The tables that migrations make, in their order: what is referred to comes before what refers to it."""
-    found = (_CREATE.match(statement) for migration in wanted for statement in migration.statements())
-    return [match[1] for match in found if match]
+    found: list[str] = []
+    for migration in wanted:
+        for statement in migration.statements():
+            match = _TABLE.match(statement)
+            if match is None:
+                continue
+            if match[1] == "CREATE TABLE":
+                found.append(match[2])
+            elif match[1] == "DROP TABLE":
+                found.remove(match[2])
+            elif match[3]:  # what refers to it goes on doing so under its new name
+                found[found.index(match[2])] = match[3]
+    return found
 
 
 async def version_of(url: str, schema: str) -> int:

@@ -22,6 +22,18 @@ class IssueState(StrEnum):
     UNKNOWN = "unknown"  # 结果未知
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a sale was made and by whom, as it was called then: 门店, 收银台, 出码人. No part of the invoice."""
+
+    shop_id: int | None = None
+    till_id: int | None = None
+    person_id: int | None = None
+    person_name: str = ""
+
+
+NOWHERE = Origin()
+
+
 class RedClaim(msgspec.Struct, frozen=True):
     """What makes a request one for a red invoice (红字发票): the form that it uses up, and what it takes back of which
     blue invoice. ``returns_quota`` is whether a red invoice gives quota back within the month of the blue one."""
@@ -57,6 +69,8 @@ class IssueRequest(msgspec.Struct, frozen=True):
     holder: str | None = None
     email: str = ""
     remote: bool = False  # the channel gives the number when it is called, not beforehand
+    origin: Origin = NOWHERE
+    real: bool = False  # a real invoice, not a sample: only for a merchant that is confirmed
     red: RedClaim | None = None
     replaces: str = ""  # number of the invoice that this one replaces (换开), which is taken back as a whole before
 

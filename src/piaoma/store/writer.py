@@ -157,7 +157,10 @@ def _outcome(decision: Decision) -> Outcome | Missing:
 # processes cannot wait for each other. Earlier issues are read after the locks: whoever issues for the merchant holds
 # its quota row.
 
-_LOAD_MERCHANTS = "SELECT t.merchant_id, t.state FROM {keys} CROSS JOIN merchants t WHERE t.merchant_id = k.a"
+_LOAD_MERCHANTS = """
+SELECT t.merchant_id, CASE WHEN t.state = 'active' AND t.verified_at_ms IS NULL THEN 'unverified' ELSE t.state END
+FROM {keys} CROSS JOIN merchants t WHERE t.merchant_id = k.a
+"""
 _LOAD_QUOTAS = """
 SELECT t.merchant_id, t.month, t.limit_fen, t.issued_fen, t.reserved_fen
 FROM {keys} CROSS JOIN quotas t WHERE t.merchant_id = k.a AND t.month = k.b
@@ -223,8 +226,8 @@ WHERE merchant_id = $1 AND code_id = $2 AND issue_key IS NULL
 INSERT_INVOICE = """
 INSERT INTO invoices (merchant_id, number, issue_key, code_id, kind, buyer_name, buyer_id, amount_fen, tax_fen,
                       total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original, quota_fen,
-                      corrects, replaces)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                      corrects, replaces, shop_id, till_id, person_id, person_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 """
 INSERT_PENDING = "INSERT INTO log_pending (merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4)"
 _SPEND_QUOTA = "UPDATE quotas SET issued_fen = $3, reserved_fen = $4 WHERE merchant_id = $1 AND month = $2"
@@ -326,6 +329,10 @@ def invoice_values(request: IssueRequest, number: str, sealed: Sealed, quota_fen
         quota_fen,
         request.red.blue_number if request.red is not None else None,
         request.replaces or None,
+        request.origin.shop_id,
+        request.origin.till_id,
+        request.origin.person_id,
+        request.origin.person_name,
     )
 
 

@@ -12,19 +12,31 @@ from starlette.middleware import Middleware
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
-from . import console, home, log, reissue, scan, verify
+from . import (
+    console,
+    hand_on,
+    home,
+    installable,
+    log,
+    my,
+    operator,
+    questions,
+    reissue,
+    scan,
+    static_scan,
+    title_book,
+    verify,
+)  # fmt: skip
 from .errors import HANDLERS
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
-ROUTES = [
-    *scan.routes,
-    *reissue.routes,
-    *home.routes,
-    *verify.routes,
-    *log.routes,
-    *console.routes,
-]  # customers first: routes are tried in this order
+CUSTOMER = [
+    *scan.routes, *static_scan.routes, *reissue.routes, *hand_on.routes, *questions.routes, *my.routes,
+    *title_book.routes, *installable.routes,
+]  # fmt: skip
+# Tried in this order.
+ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
 
 
 def create_app(config: Config) -> Starlette:

@@ -18,8 +18,11 @@ from .page import office_of
 from .signed import pack, payload, unpack
 
 HOLDER, TITLES, GRANTS, SESSION = "pm_h", "pm_t", "pm_g", "pm_s"
+DEVICE = "pm_d"  # this browser, known again at log-in and as the device of a till: a random secret
+SECOND = "pm_2"  # whose password was right, between it and the second factor
+CHALLENGE = "pm_c"  # what a passkey is asked to sign
 YEAR_SECONDS = 365 * 86400
-TITLES_MAX = 3
+TITLES_MAX = 12
 GRANTS_MAX = 20
 COOKIE_BYTES_MAX = 3_500
 
@@ -27,10 +30,14 @@ Value = TypeVar("Value")
 
 
 class Wallet(msgspec.Struct, frozen=True, array_like=True):
-    """The titles of this browser, last used first, and the address that it last sent to."""
+    """The titles of this browser, last used first, and the address that it last sent to.
+
+    ``pinned`` says that the first is the default and stays in front whichever is used.
+    """
 
     titles: list[Buyer] = []
     email: str = ""
+    pinned: bool = False
 
 
 def _read(request: Request, name: str, kind: type[Value]) -> Value | None:
@@ -73,18 +80,37 @@ def keep_wallet(request: Request, response: Response, wallet: Wallet) -> None:
     """Keep the titles; when they are too long for a cookie, fewer of them."""
     titles = wallet.titles[:TITLES_MAX]
     while titles:
-        signed = pack(office_of(request).cookie_key, TITLES, Wallet(titles, wallet.email))
-        if len(signed) <= COOKIE_BYTES_MAX:
-            _write(request, response, TITLES, signed)
+        kept = Wallet(titles, wallet.email, wallet.pinned)
+        if fits_cookie(request, kept):
+            _write(request, response, TITLES, pack(office_of(request).cookie_key, TITLES, kept))
             return
         titles = titles[:-1]
     response.delete_cookie(TITLES)
 
 
+def fits_cookie(request: Request, wallet: Wallet) -> bool:
+    """Whether all the titles can be kept."""
+    signed = pack(office_of(request).cookie_key, TITLES, wallet)
+    return len(wallet.titles) <= TITLES_MAX and len(signed) <= COOKIE_BYTES_MAX
+
+
 def used(wallet: Wallet, title: Buyer, email: str = "") -> Wallet:
-    """The wallet after a title, and an address if any, was used: the title stands in front."""
-    others = [kept for kept in wallet.titles if (kept.name, kept.taxpayer_id) != (title.name, title.taxpayer_id)]
-    return Wallet([title, *others][:TITLES_MAX], email or wallet.email)
+    """The wallet after a title, and an address if any, was used: the title stands in front, behind a default."""
+    others = [kept for kept in wallet.titles if not same_title(kept, title)]
+    if wallet.pinned and others and others[0] == wallet.titles[0]:
+        return Wallet([others[0], title, *others[1:]][:TITLES_MAX], email or wallet.email, pinned=True)
+    return Wallet([title, *others][:TITLES_MAX], email or wallet.email, wallet.pinned)
+
+
+def same_title(one: Buyer, other: Buyer) -> bool:
+    """Whether two titles are the same to the tax authority, whatever stands beside name and id."""
+    return (one.name, one.taxpayer_id) == (other.name, other.taxpayer_id)
+
+
+def forget_all(request: Request, response: Response) -> None:
+    """Take everything that a customer's browser keeps of ours from it."""
+    for name in (HOLDER, TITLES, GRANTS):
+        response.delete_cookie(name)
 
 
 def granted(request: Request, token: str) -> bool:

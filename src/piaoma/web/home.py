@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.token import canonical
+from piaoma.desk.static_codes import is_static
 from piaoma.documents.formats.json_document import SCHEMA_PATH, json_schema
 from piaoma.invoice.refusal import Refusal, Refused, causes
 
@@ -16,14 +17,16 @@ from .errors import explained
 from .page import compressed, office_of, render, static_files
 
 YEAR_SECONDS = 365 * 86400
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
+          "png": "image/png"}  # fmt: skip
 
 
 async def home(request: Request) -> Response:
     """官网: log in, register, verify, help; a code typed by hand."""
     typed = request.query_params.get("code", "")
     if typed:
-        return RedirectResponse(f"/s/{canonical(typed)}", 303)
+        kind = "t" if is_static(office_of(request), typed) else "s"
+        return RedirectResponse(f"/{kind}/{canonical(typed)}", 303)
     return render(request, "home.html")
 
 

@@ -23,7 +23,7 @@ HEADERS_MAX = 64 * 1024  # bytes of all headers
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _ALWAYS = (b"referrer-policy", b"strict-transport-security")
 _log = structlog.get_logger("piaoma.web")
@@ -63,9 +63,9 @@ class Guard:
         started = time.perf_counter()
         request_id = f"{_PROCESS}{next(_REQUESTS):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["path"].startswith("/S/"):
+        if scope["path"].startswith(("/S/", "/T/", "/A/")):
             # Symbols hold capitals; people type either.
-            scope["path"] = "/s/" + scope["path"][3:]
+            scope["path"] = scope["path"][:3].lower() + scope["path"][3:]
             scope["raw_path"] = scope["path"].encode()
         if b"%00" in scope.get("raw_path", b"") or "\0" in scope["path"] or b"%00" in scope["query_string"]:
             # No page has such an address, and PostgreSQL has no such text.
@@ -114,10 +114,12 @@ def _limit(path: str) -> int:
 
 
 def shown_path(path: str) -> str:
-    """A path as logs may show it: the token of a code and what follows a number are cut."""
+    """A path as logs may show it: the token of a code and the secret of a link are cut."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] == "s":
+    if len(parts) > 2 and parts[1] in ("s", "t", "a", "h", "join", "recover"):
         parts[2] = "…"
+    if len(parts) > 3 and parts[1:3] == ["my", "link"]:
+        parts[3] = "…"
     return "/".join(parts)[:PATH_MAX]
 
 

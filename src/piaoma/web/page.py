@@ -22,7 +22,7 @@ from piaoma.invoice.refusal import Language
 from piaoma.invoice.taxpayer_id import grouped
 from piaoma.invoice.words import to_words
 
-LANGUAGE_COOKIE = "pm_l"
+LANGUAGE_COOKIE, BIG_COOKIE = "pm_l", "pm_b"
 PACK_BYTES_MIN, PACK_LEVEL = 600, 6
 
 
@@ -103,18 +103,28 @@ def _text(language: Language) -> Any:
     return text
 
 
+def text_of(request: Request) -> Any:
+    """The words of the page's language: a function from a key and its values to a text."""
+    return _text(language_of(request))
+
+
 def _page_path(request: Request) -> str:
     """Where this page can be opened: what a form was sent to cannot always."""
     path = request.url.path
-    if request.method == "POST" and path.startswith("/s/"):
+    if request.method == "POST" and path.startswith(("/s/", "/t/", "/a/")):
         return "/".join(path.split("/")[:3])
     return path.removesuffix("/photo")
 
 
-def _in_language(request: Request, language: Language) -> str:
-    """The same page in another language: what else its address says stays."""
-    kept = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
-    return urlencode([*kept, ("lang", language)])
+def _with(request: Request, name: str, value: str) -> str:
+    """The same page in another language or size of type: what else its address says stays."""
+    kept = [(key, old) for key, old in request.query_params.multi_items() if key != name]
+    return urlencode([*kept, (name, value)])
+
+
+def is_big(request: Request) -> bool:
+    """大字版: asked for in the address, or kept in a cookie."""
+    return (request.query_params.get("big") or request.cookies.get(BIG_COOKIE)) == "1"
 
 
 def html(request: Request, template: str, /, **view: Any) -> str:
@@ -125,7 +135,9 @@ def html(request: Request, template: str, /, **view: Any) -> str:
         "t": _text(language),
         "lang": language,
         "other_lang": "en" if language == "zh" else "zh",
-        "lang_query": _in_language(request, "en" if language == "zh" else "zh"),
+        "lang_query": _with(request, "lang", "en" if language == "zh" else "zh"),
+        "big": is_big(request),
+        "big_query": _with(request, "big", "0" if is_big(request) else "1"),
         "page_path": _page_path(request),
         "static": {name: address for name, (address, _) in static_files().items()},
         "sandbox": office.config.sandbox,
@@ -155,11 +167,12 @@ def compressed(request: Request, data: bytes, kind: str, status: int = 200) -> R
 
 
 def render(request: Request, template: str, /, status: int = 200, **view: Any) -> Response:
-    """A page as a response; remembers a language that was asked for."""
+    """A page as a response; remembers a language or a size of type that was asked for."""
     response = compressed(request, html(request, template, **view).encode(), "text/html; charset=utf-8", status)
-    if request.query_params.get("lang") in ("zh", "en"):
-        response.set_cookie(
-            LANGUAGE_COOKIE, request.query_params["lang"], max_age=365 * 86400, samesite="lax",
-            secure=office_of(request).config.secure, httponly=True,
-        )  # fmt: skip
+    for asked, cookie, choices in (("lang", LANGUAGE_COOKIE, ("zh", "en")), ("big", BIG_COOKIE, ("0", "1"))):
+        if request.query_params.get(asked) in choices:
+            response.set_cookie(
+                cookie, request.query_params[asked], max_age=365 * 86400, samesite="lax",
+                secure=office_of(request).config.secure, httponly=True,
+            )  # fmt: skip
     return response

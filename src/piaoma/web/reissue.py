@@ -25,8 +25,8 @@ from piaoma.invoice.refusal import Refusal, Refused, refuse
 from . import cookies, forms
 from .errors import explained, status_of
 from .live import stream_state
+from .looking import carried, scanned
 from .page import office_of, render
-from .scan import carried, scanned
 from .signed import pack, unpack
 from .throttle import Throttle
 from .titles import read_title

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
-from piaoma.codes.token import canonical
+from piaoma.codes.token import canonical, unseal
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, opens, records, relations
+from piaoma.desk import deliver, opens, receipts, records, relations, shelf
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
 from piaoma.desk.reissue import customers_refusal
@@ -35,7 +35,9 @@ from . import cookies, forms
 from .errors import explained, status_of
 from .files import TYPES as FILE_KINDS
 from .files import file_response
+from .hand_on import hand_on_view
 from .live import stream_state
+from .looking import carried, carried_parts, note_opened, pickups, scanned
 from .page import office_of, render
 from .throttle import Throttle
 from .titles import typed_title
@@ -45,47 +47,18 @@ WAITING_STATES = (CodeState.SUBMITTED, CodeState.UNKNOWN)
 REFRESH_SECONDS = (1, 2, 4, 8, 15)
 
 _confirms = Throttle(burst=20, per_minute=30)  # for one code from one address
-_pickups = Throttle(burst=5, per_minute=5)
-_strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
 _mails = Throttle(burst=5, per_minute=2)
-
-
-async def scanned(request: Request) -> tuple[Scan, str]:
-    """What this browser may see of the code, and its holder's secret (new when it had none)."""
-    holder = cookies.holder_of(request) or cookies.new_holder()
-    token = request.path_params["token"]
-    try:
-        token = canonical(token)
-        granted = cookies.granted(request, token) or _pickup_in_address(request, token)
-        return await scan(office_of(request), token, holder, granted=granted), holder
-    except Refused:
-        _strangers.spend(request)
-        raise
-
-
-def _pickup_in_address(request: Request, token: str) -> bool:
-    """An address may carry the pick-up code (``?c=``): in a mail, and in a browser that keeps no cookies."""
-    pickup = request.query_params.get("c", "")
-    if not pickup:
-        return False
-    try:
-        unlock(office_of(request), token, pickup)
-    except Refused:
-        _pickups.spend(request, token)
-        return False
-    return True
-
-
-def carried(request: Request) -> str:
-    """What every further address of this code must carry for a browser that came by the pick-up code alone."""
-    pickup = request.query_params.get("c", "")
-    return f"?{urlencode({'c': pickup})}" if pickup else ""
 
 
 async def show(request: Request) -> Response:
     """The code's page, whatever its state."""
     found, holder = await scanned(request)
     response = await _page(request, found, holder)
+    if found.mine and found.invoice is not None:
+        await note_opened(request, found)
+        if cookies.holder_of(request):
+            issued = found.invoice
+            shelf.note(office_of(request), holder, issued.merchant_id, issued.number, issued.issued_at)
     if not cookies.holder_of(request):
         cookies.keep_holder(request, response, holder)
     return response
@@ -94,6 +67,9 @@ async def show(request: Request) -> Response:
 async def _page(
     request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...] = (), typed: Buyer | None = None
 ) -> Response:
+    if found.state in OPEN_STATES and found.code.offer.applied:
+        # Agreed to and not issued yet: its own page tells how it stands.
+        return RedirectResponse(f"/a/{found.code.token}{carried(request)}", 303)
     if found.state in OPEN_STATES and found.merchant.state == "active":
         return _offer_page(request, found, holder, errors, typed)
     if found.mine and found.invoice is not None:
@@ -155,7 +131,7 @@ def _waiting_page(request: Request, found: Scan) -> Response:
     turn_number = int(turn) if turn.isascii() and turn.isdigit() and len(turn) < 4 else 0
     refresh = REFRESH_SECONDS[min(turn_number, len(REFRESH_SECONDS) - 1)]
     waited = int((office_of(request).now() - found.code.state_since).total_seconds())
-    onward = urlencode({"n": turn_number + 1, **({"c": request.query_params["c"]} if carried(request) else {})})
+    onward = urlencode({"n": turn_number + 1, **carried_parts(request)})
     view: dict[str, Any] = {"scan": found, "token": found.code.token, "waited": waited, "carried": carried(request)}
     return render(request, "scan/waiting.html", refresh=refresh, onward=f"?{onward}", **view)
 
@@ -168,7 +144,6 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
     opens.count(office, issued.merchant_id, issued.number, "open")
     original = await records.original(office, issued.merchant_id, issued.number)
     stated = read(original)
-    sent = await deliver.deliveries(office, issued.merchant_id, issued.number)
     view = {
         "scan": found,
         "token": found.code.token,
@@ -176,7 +151,8 @@ async def _result_page(request: Request, found: Scan, errors: tuple[Refusal, ...
         "keeps_books": not stated.buyer.natural_person,
         "xml_kb": max(1, len(original) // 1024),
         "pickup": pickup_code(office.cookie_key, found.code.merchant_id, found.code.code_id),
-        "mails": [each for each in sent if each.kind == "mail"],
+        "mails": await receipts.mails_of(office, issued.merchant_id, issued.number),
+        "hand": await hand_on_view(request, found),
         "email": typed,
         "suggestion": likely_address(typed),
         "errors": explained(request, errors),
@@ -282,6 +258,8 @@ async def do_confirm(request: Request) -> Response:
     response = RedirectResponse(f"/s/{token}/result" + (f"?{urlencode(onward)}" if onward else ""), 303)
     if not kept:
         cookies.keep_holder(request, response, holder)
+    if outcome.number and not outcome.repeated:
+        shelf.note(office, holder, unseal(office.token_keys, token)[0], outcome.number, office.now())
     if not agreed.in_front or email:
         wallet = cookies.wallet_of(request)
         used = cookies.used(wallet, agreed.buyer, email)
@@ -295,13 +273,14 @@ async def do_unlock(request: Request) -> Response:
     form = await forms.read_form(request)
     found, holder = await scanned(request)
     token = found.code.token
-    _pickups.spend(request, token)
+    pickups.spend(request, token)
     try:
         unlock(office_of(request), token, form.get("pickup", ""))
     except Refused as refused:
         return await _page(request, found, holder, refused.refusals)
     response = RedirectResponse(f"/s/{token}/result", 303)
     cookies.keep_grant(request, response, token)
+    cookies.keep_holder(request, response, holder)
     return response
 
 
@@ -324,7 +303,7 @@ async def do_send(request: Request) -> Response:
     response = RedirectResponse(f"/s/{token}/result{carried(request)}#mail", 303)
     wallet = cookies.wallet_of(request)
     if wallet.titles:
-        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email))
+        cookies.keep_wallet(request, response, cookies.Wallet(wallet.titles, email, wallet.pinned))
     return response
 
 
@@ -341,6 +320,7 @@ async def download(request: Request) -> Response:
             raise Refused(Refusal("INVOICE-NOT-FOUND"))
     if kind in FILE_KINDS:
         opens.count(office_of(request), merchant_id, number, "download")
+    await note_opened(request, found, downloaded=True)
     return await file_response(request, merchant_id, number, kind)
 
 

@@ -23,17 +23,37 @@ class Throttle:
 
     def spend(self, request: Request, key: str = "") -> None:
         """Take one for this client address and key. Raises ``Refused`` with the seconds to wait."""
-        self.spend_for_all(request, f"{key} {request.client.host if request.client else ''}")
+        self.spend_for_all(request, _addressed(request, key))
+
+    def ask(self, request: Request, key: str = "") -> None:
+        """Raises like ``spend`` would, and takes nothing."""
+        self.ask_for_all(request, _addressed(request, key))
 
     def spend_for_all(self, request: Request, key: str) -> None:
         """Take one for a key, from wherever it comes."""
+        buckets, left, now = self._left(request, key)
+        buckets[key] = (left if left < 1 else left - 1, now)
+        if len(buckets) > BUCKETS_MAX:
+            buckets.popitem(last=False)
+        self._refuse_below_one(left)
+
+    def ask_for_all(self, request: Request, key: str) -> None:
+        """Raises like ``spend_for_all`` would, and takes nothing."""
+        buckets, left, now = self._left(request, key)
+        buckets[key] = (left, now)
+        self._refuse_below_one(left)
+
+    def _left(self, request: Request, key: str) -> tuple[OrderedDict[str, tuple[float, float]], float, float]:
+        """The buckets, what this one holds now, and the time; the bucket is taken out, to be put back last."""
         buckets: OrderedDict[str, tuple[float, float]] = request.app.state.buckets.setdefault(self, OrderedDict())
         now = time.monotonic()
         left, at = buckets.pop(key, (float(self._burst), now))
-        left = min(self._burst, left + (now - at) * self._per_second)
+        return buckets, min(self._burst, left + (now - at) * self._per_second), now
+
+    def _refuse_below_one(self, left: float) -> None:
         if left < 1:
-            buckets[key] = (left, now)
             raise refuse(self._cause, seconds=math.ceil((1 - left) / self._per_second))
-        buckets[key] = (left - 1, now)
-        if len(buckets) > BUCKETS_MAX:
-            buckets.popitem(last=False)
+
+
+def _addressed(request: Request, key: str) -> str:
+    return f"{key} {request.client.host if request.client else ''}"

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts
+from piaoma.desk import sessions
 from piaoma.desk.merchant import Merchant, merchant
 from piaoma.desk.verify import File, verify_files, verify_typed
 from piaoma.documents.check import FILE_BYTES_MAX
@@ -122,8 +122,10 @@ def _page(
 async def _reader(request: Request) -> Merchant | None:
     """The merchant that is logged in, if any."""
     secret = request.cookies.get(cookies.SESSION, "")
-    session = await accounts.session_of(office_of(request), secret) if secret else None
-    return await merchant(office_of(request), session.merchant_id) if session else None
+    session = await sessions.session_of(office_of(request), secret) if secret else None
+    if session is None or session.merchant_id == sessions.NO_MERCHANT:
+        return None
+    return await merchant(office_of(request), session.merchant_id)
 
 
 async def _files(form: FormData) -> list[File]:

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, codes, goods, merchant, mint
+from piaoma.desk import codes, factors, goods, merchant, mint, sales, share
 from piaoma.desk.codes import CodeState
+from piaoma.desk.sessions import Session
 from piaoma.documents.ticket import Ticket, ticket_of_draft
+from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 from piaoma.web.errors import explained, status_of
 from piaoma.web.live import stream_state
@@ -22,32 +24,32 @@ from .code_form import ROWS, rate_choices, read_days, read_offer
 from .search import onward, read_filter
 
 REFRESH_SECONDS = 5  # of the code's page without scripts
-PRINT_SIZES = ("58", "80", "a6")
 FINAL_STATES = (CodeState.ISSUED, CodeState.REVOKED)
 
 
-async def new_code(request: Request, session: accounts.Session) -> Response:
+async def new_code(request: Request, session: Session) -> Response:
     """Amount first; Enter makes the code. Without scripts the button 预览 shows the ticket."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
+    empty = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
     if request.method != "POST":
-        form = {"mint_key": secrets.token_urlsafe(12), "days": str(mint.DAYS_DEFAULT)}
-        return await _form_page(request, session, shop, form)
-    form = await read_form(request)
-    form.setdefault("mint_key", secrets.token_urlsafe(12))
+        return await _form_page(request, session, shop, empty)
+    form = empty | await read_form(request)
     try:
         offer = await read_offer(office, shop, form)
         if "preview" in form:
             ticket = ticket_of_draft(*mint.preview(office, shop, offer))
             return await _form_page(request, session, shop, form, ticket=ticket)
+        if offer.kind is InvoiceKind.SPECIAL:
+            factors.demand(office, session, "special")
         mint_key = form.get("mint_key", "")[:60] or secrets.token_urlsafe(12)
-        made = await mint.mint(office, shop, offer, mint_key=mint_key, by=session.login, days=read_days(form))
+        made = await mint.mint(office, shop, offer, mint_key=mint_key, by=session.actor, days=read_days(form))
     except Refused as refused:
         return await _form_page(request, session, shop, form, refused.refusals)
     return RedirectResponse(f"/console/codes/{made.code_id}", 303)
 
 
-async def preview(request: Request, session: accounts.Session) -> Response:
+async def preview(request: Request, session: Session) -> Response:
     """The ticket of what is typed so far, for the script that keeps it up to date while the form is filled in."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
@@ -60,7 +62,7 @@ async def preview(request: Request, session: accounts.Session) -> Response:
 
 
 async def _form_page(
-    request: Request, session: accounts.Session, shop: merchant.Merchant, form: dict[str, str],
+    request: Request, session: Session, shop: merchant.Merchant, form: dict[str, str],
     refusals: tuple[Refusal, ...] = (), ticket: Ticket | None = None,
 ) -> Response:  # fmt: skip
     office = office_of(request)
@@ -79,22 +81,32 @@ def _code_id(request: Request) -> int:
     return int(text)
 
 
-async def _code(request: Request, session: accounts.Session) -> codes.Code:
+async def _code(request: Request, session: Session) -> codes.Code:
     return await codes.code(office_of(request), session.merchant_id, _code_id(request))
 
 
-async def show_code(request: Request, session: accounts.Session) -> Response:
+async def show_code(request: Request, session: Session) -> Response:
     """The code, large and alone, with what its customer is doing."""
-    made = await _code(request, session)
-    shop = await merchant.merchant(office_of(request), session.merchant_id)
+    return await _code_page(request, session, await _code(request, session))
+
+
+async def _code_page(
+    request: Request, session: Session, made: codes.Code, refusals: tuple[Refusal, ...] = (), typed: str = ""
+) -> Response:
+    office = office_of(request)
+    shop = await merchant.merchant(office, session.merchant_id)
     final = made.state in (*FINAL_STATES, CodeState.EXPIRED)
     return show(
-        request, session, "code.html", code=made, shop=shop, errors=[], failures=explained(request, made.refusals),
-        refresh=0 if final else REFRESH_SECONDS, final=final,
+        request, session, "code.html", status_of(refusals) if refusals else 200, code=made, shop=shop,
+        errors=explained(request, refusals), failures=explained(request, made.refusals), email=typed,
+        refresh=0 if final or refusals else REFRESH_SECONDS, final=final,
+        message=share.message(shop, made, sandbox=office.config.sandbox),
+        sent=await share.sent(office, made.merchant_id, made.code_id),
+        sale_number=await sales.sale_number(office, made.merchant_id, made.code_id), carriers=share.carriers(),
     )  # fmt: skip
 
 
-async def symbol(request: Request, session: accounts.Session) -> Response:
+async def symbol(request: Request, session: Session) -> Response:
     """The symbol as a file, the same bytes each time."""
     made = await _code(request, session)
     if request.path_params["kind"] == "svg":
@@ -106,26 +118,35 @@ async def symbol(request: Request, session: accounts.Session) -> Response:
     return Response(data, media_type="image/png", headers={"content-disposition": f'inline; filename="{name}"'})
 
 
-async def print_code(request: Request, session: accounts.Session) -> Response:
-    """A slip of 58 or 80 mm, or an A6 card."""
+async def show_large(request: Request, session: Session) -> Response:
+    """The symbol as large as the screen, with shop, amount and kind, and nothing else."""
     made = await _code(request, session)
     shop = await merchant.merchant(office_of(request), session.merchant_id)
-    size = request.query_params.get("size", "58")
-    return show(request, session, "print.html", code=made, shop=shop, size=size if size in PRINT_SIZES else "58")
+    final = made.state in (*FINAL_STATES, CodeState.EXPIRED)
+    return show(
+        request, session, "large.html", code=made, shop=shop, final=final, refresh=0 if final else REFRESH_SECONDS
+    )
 
 
-async def change_code(request: Request, session: accounts.Session) -> Response:
-    """Revoke or extend."""
+async def change_code(request: Request, session: Session) -> Response:
+    """Revoke, extend, or mail its address to the customer."""
     form = await read_form(request)
     office, code_id = office_of(request), _code_id(request)
-    if "revoke" in form:
-        await codes.revoke(office, session.merchant_id, code_id)
-    elif "extend" in form:
-        await codes.extend(office, session.merchant_id, code_id, mint.DAYS_DEFAULT)
+    try:
+        if "revoke" in form:
+            await codes.revoke(office, session.actor, code_id)
+        elif "extend" in form:
+            await codes.extend(office, session.actor, code_id, mint.DAYS_DEFAULT)
+        elif "email" in form:
+            await share.send_code(office, session.actor, code_id, form["email"])
+    except Refused as refused:
+        return await _code_page(
+            request, session, await _code(request, session), refused.refusals, form.get("email", "")
+        )
     return RedirectResponse(f"/console/codes/{code_id}", 303)
 
 
-async def events(request: Request, session: accounts.Session) -> Response:
+async def events(request: Request, session: Session) -> Response:
     """The state of a code, live."""
     await _code(request, session)
 
@@ -136,12 +157,12 @@ async def events(request: Request, session: accounts.Session) -> Response:
     return stream_state(request, read)
 
 
-async def state(request: Request, session: accounts.Session) -> Response:
+async def state(request: Request, session: Session) -> Response:
     """The state of a code, for scripts that poll."""
     return JSONResponse({"state": (await _code(request, session)).state.value})
 
 
-async def list_codes(request: Request, session: accounts.Session) -> Response:
+async def list_codes(request: Request, session: Session) -> Response:
     """二维码: searched by goods, title, amount, date and state, newest first."""
     office, asked = office_of(request), request.query_params
     errors: tuple[Refusal, ...] = ()
@@ -164,7 +185,7 @@ routes = [
     Route("/console/codes/{code_id}", page(show_code)),
     Route("/console/codes/{code_id}", page(change_code), methods=["POST"]),
     Route("/console/codes/{code_id}/symbol.{kind}", page(symbol)),
-    Route("/console/codes/{code_id}/print", page(print_code)),
+    Route("/console/codes/{code_id}/large", page(show_large)),
     Route("/console/codes/{code_id}/events", page(events)),
     Route("/console/codes/{code_id}/state.json", page(state)),
 ]

@@ -6,14 +6,17 @@ import re
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, merchant, records, red, reissue, reissue_book, relations
+from piaoma.desk import merchant, records, red, reissue, reissue_book, relations
+from piaoma.desk.events import note
 from piaoma.desk.office import Office
 from piaoma.desk.reissue_book import Reissue
 from piaoma.desk.reissue_rules import Mode, Rules, change_rules, rules_of
+from piaoma.desk.sessions import Session
 from piaoma.invoice.money import parse_amount
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.red import RedLine
@@ -40,16 +43,16 @@ def _key(form: dict[str, str]) -> str:
     return key
 
 
-async def _shop(request: Request, session: accounts.Session) -> merchant.Merchant:
+async def _shop(request: Request, session: Session) -> merchant.Merchant:
     return await merchant.merchant(office_of(request), session.merchant_id)
 
 
-async def overview(request: Request, session: accounts.Session) -> Response:
+async def overview(request: Request, session: Session) -> Response:
     """What waits for this merchant first: requests of customers, forms to confirm, what is red and not issued anew."""
     return await _overview(request, session)
 
 
-async def _overview(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def _overview(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, shop = office_of(request), await _shop(request, session)
     now = office.now()
     sides = await relations.forms_for(office, shop, LISTED_MAX)
@@ -74,13 +77,13 @@ def _form_row(form: RedForm, side: Side, now: datetime) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def take_back(request: Request, session: accounts.Session) -> Response:
+async def take_back(request: Request, session: Session) -> Response:
     """红冲 from an invoice's own page: the whole, or parts of one that the buyer has used."""
     number = request.path_params["number"]
     return await _take_back(request, session, session.merchant_id, number, Side.SELLER)
 
 
-async def take_back_received(request: Request, session: accounts.Session) -> Response:
+async def take_back_received(request: Request, session: Session) -> Response:
     """The buyer raises a form for an invoice that he got from a merchant here and has used."""
     office, number = office_of(request), request.query_params.get("number", "").strip()
     try:
@@ -90,7 +93,7 @@ async def take_back_received(request: Request, session: accounts.Session) -> Res
     return await _take_back(request, session, found.merchant_id, number, Side.BUYER)
 
 
-async def _take_back(request: Request, session: accounts.Session, seller_id: int, number: str, side: Side) -> Response:
+async def _take_back(request: Request, session: Session, seller_id: int, number: str, side: Side) -> Response:
     office = office_of(request)
     found = await records.invoice(office, seller_id, number)
     form: dict[str, str] = {"key": forms.new_issue_key()}
@@ -102,6 +105,7 @@ async def _take_back(request: Request, session: accounts.Session, seller_id: int
                 office, seller_id, number, _reason(form), await _wanted(office, seller_id, number, form),
                 form_id=_key(form), by=side, made_by=session.login, then_issue="then_issue" in form,
             )  # fmt: skip
+            await note(office, session.actor, "red.raise", number, after={"form": raised.form_id})
             return RedirectResponse(f"/console/corrections/forms/{raised.form_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
@@ -136,12 +140,12 @@ async def _wanted(office: Office, seller_id: int, number: str, form: dict[str, s
     return await red.lines_back(office, seller_id, number, given)
 
 
-async def show_form(request: Request, session: accounts.Session) -> Response:
+async def show_form(request: Request, session: Session) -> Response:
     """A red form: where it stands, how long it waits, what this side may do."""
     return await _form_page(request, session)
 
 
-async def _form_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def _form_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, shop = office_of(request), await _shop(request, session)
     form, side = await relations.form_for(office, shop, request.path_params["form_id"])
     row = _form_row(form, side, office.now())
@@ -163,7 +167,7 @@ async def _items(office: Office, form: RedForm) -> list[red.Left]:
 _EVENTS = {"confirm": RedFormEvent.CONFIRM, "deny": RedFormEvent.DENY, "withdraw": RedFormEvent.WITHDRAW}
 
 
-async def change_form(request: Request, session: accounts.Session) -> Response:
+async def change_form(request: Request, session: Session) -> Response:
     """同意, 否认, 撤销, or issue the red invoice."""
     asked = await read_form(request)
     office, shop = office_of(request), await _shop(request, session)
@@ -172,11 +176,13 @@ async def change_form(request: Request, session: accounts.Session) -> Response:
         for name, event in _EVENTS.items():
             if name in asked:
                 form = await red.act(office, form, event, side)
+                await note(office, session.actor, "red.act", form.blue_number, after={"act": name})
                 await reissue.follow(office, form)
         if "issue" in asked:
             if side is not Side.SELLER:
                 raise refuse("RED-FORM-SIDE", "form")
             outcome = await red.issue_of(office, form)
+            await note(office, session.actor, "red.act", form.blue_number, after={"act": "issue"})
             if outcome.refusals:
                 raise Refused(*outcome.refusals)
     except Refused as refused:
@@ -184,7 +190,7 @@ async def change_form(request: Request, session: accounts.Session) -> Response:
     return RedirectResponse(f"/console/corrections/forms/{form.form_id}", 303)
 
 
-async def new_title(request: Request, session: accounts.Session) -> Response:
+async def new_title(request: Request, session: Session) -> Response:
     """换开 from an invoice's own page: the right title, and one button."""
     office, number = office_of(request), request.path_params["number"]
     found = await records.invoice(office, session.merchant_id, number)
@@ -199,6 +205,7 @@ async def new_title(request: Request, session: accounts.Session) -> Response:
                 one = await reissue.start(
                     office, session.merchant_id, number, typed, reissue_id=_key(form), made_by=session.login
                 )
+                await note(office, session.actor, "reissue.start", number, after={"name": typed.name})
                 return RedirectResponse(f"/console/corrections/reissues/{one.reissue_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
@@ -209,19 +216,19 @@ async def new_title(request: Request, session: accounts.Session) -> Response:
     )  # fmt: skip
 
 
-async def show_reissue(request: Request, session: accounts.Session) -> Response:
+async def show_reissue(request: Request, session: Session) -> Response:
     """A 换开: where it stands, what it waits for, its three invoices."""
     return await _reissue_page(request, session)
 
 
-async def _reissue(request: Request, session: accounts.Session) -> Reissue:
+async def _reissue(request: Request, session: Session) -> Reissue:
     found = await reissue_book.find_reissue(office_of(request), session.merchant_id, request.path_params["reissue_id"])
     if found is None:
         raise refuse("REISSUE-NOT-FOUND")
     return found
 
 
-async def _reissue_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def _reissue_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, one = office_of(request), await _reissue(request, session)
     waits = one.state.value in ("working", "red")
     return show(
@@ -231,7 +238,7 @@ async def _reissue_page(request: Request, session: accounts.Session, refusals: t
     )  # fmt: skip
 
 
-async def change_reissue(request: Request, session: accounts.Session) -> Response:
+async def change_reissue(request: Request, session: Session) -> Response:
     """Agree, decline, or try again now."""
     form = await read_form(request)
     office, one = office_of(request), await _reissue(request, session)
@@ -242,12 +249,16 @@ async def change_reissue(request: Request, session: accounts.Session) -> Respons
             await reissue.decline(office, session.merchant_id, one.reissue_id, session.login)
         elif "retry" in form:
             await reissue.retry(office, session.merchant_id, one.reissue_id)
+        for name in ("approve", "decline", "retry"):
+            if name in form:
+                await note(office, session.actor, "reissue.act", one.blue_number, after={"act": name})
+                break
     except Refused as refused:
         return await _reissue_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/corrections/reissues/{one.reissue_id}", 303)
 
 
-async def rules(request: Request, session: accounts.Session) -> Response:
+async def rules(request: Request, session: Session) -> Response:
     """换开规则: whether customers may start a 换开, within how many days, how often."""
     office = office_of(request)
     refusals: tuple[Refusal, ...] = ()
@@ -255,8 +266,9 @@ async def rules(request: Request, session: accounts.Session) -> Response:
     if request.method == "POST":
         form = await read_form(request)
         try:
-            chosen = _rules(form)
+            before, chosen = msgspec.structs.asdict(chosen), _rules(form)
             await change_rules(office, session.merchant_id, chosen)
+            await note(office, session.actor, "policy.reissue", "", before, msgspec.structs.asdict(chosen))
             return RedirectResponse("/console/settings/corrections?saved=1", 303)
         except Refused as refused:
             refusals = refused.refusals

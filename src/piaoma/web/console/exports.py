@@ -10,7 +10,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from piaoma import index
-from piaoma.desk import accounts, exports, packing
+from piaoma.desk import exports, packing
+from piaoma.desk.events import note
+from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refused, refuse
 from piaoma.web.page import language_of, office_of, words
 
@@ -35,7 +37,7 @@ TYPES = {
 }
 
 
-async def batch(request: Request, session: accounts.Session) -> Response:
+async def batch(request: Request, session: Session) -> Response:
     """Do something with the invoices ticked, or with all that were found when none is."""
     form = await read_form(request)
     office = office_of(request)
@@ -48,17 +50,19 @@ async def batch(request: Request, session: accounts.Session) -> Response:
         if what == "zip":
             return await _zip(office, session, wanted, how)
         texts = _texts(request, how)
-        export_id = await exports.begin(office, session.merchant_id, wanted, what, how, session.login, texts)
+        export_id = await exports.begin(office, session.actor, wanted, what, how, texts)
     except Refused as refused:
         return await list_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/exports/{export_id}", 303)
 
 
-async def _zip(office: Office, session: accounts.Session, wanted: index.Wanted, how: str) -> Response:
+async def _zip(office: Office, session: Session, wanted: index.Wanted, how: str) -> Response:
     kinds = packing.PACK_KINDS if how == "all" else (how,)
     if not set(kinds) <= set(packing.PACK_KINDS):
         raise refuse("EXPORT-KIND", have=how[:10])
     found = await packing.choose(office, session.merchant_id, wanted)
+    # Told before the first byte leaves: a stream that breaks off has handed out something all the same.
+    await note(office, session.actor, "export.make", "zip", after={"layout": how, "invoices": found.count})
     name = f"{office.now():%Y%m%d-%H%M%S}-{found.count}.zip"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(packing.pack(office, found, kinds), media_type="application/zip", headers=headers)
@@ -79,34 +83,34 @@ def _texts(request: Request, layout: str) -> exports.Texts:
     )
 
 
-async def list_exports(request: Request, session: accounts.Session) -> Response:
+async def list_exports(request: Request, session: Session) -> Response:
     """The newest exports, with their files while they are kept."""
     found = await exports.list_exports(office_of(request), session.merchant_id)
     return show(request, session, "exports.html", exports=found, errors=[])
 
 
-async def show_export(request: Request, session: accounts.Session) -> Response:
+async def show_export(request: Request, session: Session) -> Response:
     """How far an export is; its file when it is done."""
     found = await exports.export(office_of(request), session.merchant_id, request.path_params["export_id"])
     refresh = REFRESH_SECONDS if found.state == "running" else 0
     return show(request, session, "export.html", export=found, refresh=refresh, errors=[])
 
 
-async def export_state(request: Request, session: accounts.Session) -> Response:
+async def export_state(request: Request, session: Session) -> Response:
     """How far it is, for the script of the page."""
     found = await exports.export(office_of(request), session.merchant_id, request.path_params["export_id"])
     return JSONResponse({"state": found.state, "done": found.done, "count": found.count})
 
 
-async def cancel_export(request: Request, session: accounts.Session) -> Response:
+async def cancel_export(request: Request, session: Session) -> Response:
     """Stop an export."""
     await read_form(request)
     export_id = request.path_params["export_id"]
-    await exports.cancel(office_of(request), session.merchant_id, export_id)
+    await exports.cancel(office_of(request), session.actor, export_id)
     return RedirectResponse(f"/console/exports/{export_id}", 303)
 
 
-async def export_file(request: Request, session: accounts.Session) -> Response:
+async def export_file(request: Request, session: Session) -> Response:
     """The file of an export."""
     found, pieces = await exports.open_file(office_of(request), session.merchant_id, request.path_params["export_id"])
     name = quote(f"发票-{found.file_name}")

@@ -7,8 +7,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma import index
-from piaoma.desk import accounts, deliver, records, relations, saved
+from piaoma.desk import deliver, records, relations, saved
 from piaoma.desk.reissue_book import latest_reissue
+from piaoma.desk.sessions import Session
 from piaoma.desk.timeline import timeline
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
@@ -23,7 +24,7 @@ from .search import CHOICES, onward, read_wanted, searched
 JOB_ID_MAX = 60
 
 
-async def list_invoices(request: Request, session: accounts.Session) -> Response:
+async def list_invoices(request: Request, session: Session) -> Response:
     """Search by everything; the search is in the address and can be bookmarked. Without one, the merchant's own
     first search opens."""
     if not request.query_params:
@@ -33,7 +34,7 @@ async def list_invoices(request: Request, session: accounts.Session) -> Response
     return await list_page(request, session)
 
 
-async def list_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def list_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     """The list as the address asks for it; with what was refused when something was to be done with it."""
     office, asked = office_of(request), request.query_params
     errors: tuple[Refusal, ...] = ()
@@ -55,29 +56,29 @@ async def list_page(request: Request, session: accounts.Session, refusals: tuple
     )  # fmt: skip
 
 
-async def save_search(request: Request, session: accounts.Session) -> Response:
+async def save_search(request: Request, session: Session) -> Response:
     """Keep the search of the list under a name, or remove one."""
     form = await read_form(request)
     office = office_of(request)
     if "forget" in form:
-        await saved.forget(office, session.merchant_id, form["forget"][: saved.NAME_MAX])
+        await saved.forget(office, session.actor, form["forget"][: saved.NAME_MAX])
         return RedirectResponse("/console/invoices?all=1", 303)
     # Only what our own form writes is kept, whatever was sent.
     kept = searched(request.query_params)
     try:
         one = saved.Saved(form.get("name", ""), kept, "opens" in form)
-        await saved.save(office, session.merchant_id, one)
+        await saved.save(office, session.actor, one)
     except Refused as refused:
         return await list_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/invoices?{kept or 'all=1'}", 303)
 
 
-async def show_invoice(request: Request, session: accounts.Session) -> Response:
+async def show_invoice(request: Request, session: Session) -> Response:
     """One invoice: its ticket, files, timeline, deliveries."""
     return await _invoice_page(request, session)
 
 
-async def _invoice_page(request: Request, session: accounts.Session, refusals: tuple[Refusal, ...] = ()) -> Response:
+async def _invoice_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     office, number = office_of(request), request.path_params["number"]
     found = await records.invoice(office, session.merchant_id, number)
     stated = read(await records.original(office, session.merchant_id, number))
@@ -92,29 +93,29 @@ async def _invoice_page(request: Request, session: accounts.Session, refusals: t
     )  # fmt: skip
 
 
-async def invoice_file(request: Request, session: accounts.Session) -> Response:
+async def invoice_file(request: Request, session: Session) -> Response:
     """The original, or a view of it."""
     return await file_response(request, session.merchant_id, request.path_params["number"], request.path_params["kind"])
 
 
-async def deliver_invoice(request: Request, session: accounts.Session) -> Response:
+async def deliver_invoice(request: Request, session: Session) -> Response:
     """Send again, or let a dead delivery be tried again."""
     form = await read_form(request)
     office, number = office_of(request), request.path_params["number"]
     try:
         if "retry" in form:
-            await deliver.retry(office, session.merchant_id, form["retry"][:JOB_ID_MAX])
+            await deliver.retry(office, session.merchant_id, form["retry"][:JOB_ID_MAX], session.actor)
         else:
-            await deliver.send(office, session.merchant_id, number, form.get("email", ""))
+            await deliver.send(office, session.merchant_id, number, form.get("email", ""), by=session.actor)
     except Refused as refused:
         return await _invoice_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/invoices/{number}#delivery", 303)
 
 
-async def retry_deliveries(request: Request, session: accounts.Session) -> Response:
+async def retry_deliveries(request: Request, session: Session) -> Response:
     """Let everything that failed be tried again: after an outage of the mail server, say."""
     await read_form(request)
-    await deliver.retry_all(office_of(request), session.merchant_id)
+    await deliver.retry_all(office_of(request), session.actor)
     return RedirectResponse("/console", 303)
 
 

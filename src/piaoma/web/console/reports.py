@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, issued_report, tax_report
+from piaoma.desk import issued_report, tax_report
 from piaoma.desk.issued_report import COLUMNS
+from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
 from piaoma.web.page import language_of, office_of, words
@@ -18,7 +19,7 @@ from .search import read_days
 HEAD = ("month", "kind", "colour", "rate", "lines", "amount", "tax")
 
 
-async def taxes(request: Request, session: accounts.Session) -> Response:
+async def taxes(request: Request, session: Session) -> Response:
     """The report of some months, this one at first; each row leads to its invoices."""
     office, asked = office_of(request), request.query_params
     now = f"{office.now():%Y-%m}"
@@ -40,7 +41,7 @@ async def taxes(request: Request, session: accounts.Session) -> Response:
     )  # fmt: skip
 
 
-async def issued(request: Request, session: accounts.Session) -> Response:
+async def issued(request: Request, session: Session) -> Response:
     """Invoices of some days by the values of one column; each row leads to the list with the same sum."""
     office, asked = office_of(request), request.query_params
     today = office.now().date()

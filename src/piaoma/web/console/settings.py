@@ -6,21 +6,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, goods, merchant
+from piaoma.desk import goods, merchant
 from piaoma.desk.office import Office
+from piaoma.desk.sessions import Session
 from piaoma.invoice.draft import ZeroKind
 from piaoma.invoice.money import parse_amount
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
 from piaoma.web.page import office_of
 
-from .access import page, read_form, show
+from .access import ask_password, page, read_form, show
 from .code_form import rate_choices, read_rate
 
 TYPED_MAX = 50
 
 
-async def profile(request: Request, session: accounts.Session) -> Response:
+async def profile(request: Request, session: Session) -> Response:
     """开票资料."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
@@ -31,7 +32,8 @@ async def profile(request: Request, session: accounts.Session) -> Response:
     form = await read_form(request)
     wanted = merchant.Profile(**{field: form.get(field, "") for field in merchant.PROFILE_FIELDS})
     try:
-        await merchant.change_profile(office, session.merchant_id, wanted)
+        await ask_password(request, session, form)
+        await merchant.change_profile(office, session.actor, wanted)
     except Refused as refused:
         errors = explained(request, refused.refusals)
         status = status_of(refused.refusals)
@@ -39,7 +41,7 @@ async def profile(request: Request, session: accounts.Session) -> Response:
     return RedirectResponse("/console/settings/profile?saved=1", 303)
 
 
-async def stock(request: Request, session: accounts.Session) -> Response:
+async def stock(request: Request, session: Session) -> Response:
     """商品库: add, change, remove."""
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
@@ -50,9 +52,9 @@ async def stock(request: Request, session: accounts.Session) -> Response:
         goods_id = _goods_id(form.get("goods_id", ""))
         try:
             if "remove" in form and goods_id is not None:
-                await goods.remove_goods(office, session.merchant_id, goods_id)
+                await goods.remove_goods(office, session.actor, goods_id)
             else:
-                await goods.save_goods(office, shop, _goods_form(office, shop, form), goods_id)
+                await goods.save_goods(office, shop, _goods_form(office, shop, form), session.actor, goods_id)
             return RedirectResponse("/console/settings/goods", 303)
         except Refused as refused:
             refusals = refused.refusals
@@ -87,7 +89,7 @@ def _goods_form(office: Office, shop: merchant.Merchant, form: dict[str, str]) -
     )
 
 
-async def find_codes(request: Request, session: accounts.Session) -> Response:
+async def find_codes(request: Request, session: Session) -> Response:
     """Classification codes for what is typed: a name of goods, pinyin initials or the beginning of a code."""
     office = office_of(request)
     today = office.now().date()

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, goods, merchant, records
+from piaoma.desk import goods, merchant, records
 from piaoma.desk.board import FUNNEL_DAYS, board, state_of
 from piaoma.desk.outlook import outlook
+from piaoma.desk.sessions import Session
 from piaoma.web.charts import day_bars, shares
 from piaoma.web.live import stream_state
 from piaoma.web.page import office_of
@@ -22,7 +23,7 @@ RECENT_MAX = 8
 REFRESH_SECONDS = 30  # of the board without scripts
 
 
-async def _view(request: Request, session: accounts.Session) -> dict[str, Any]:
+async def _view(request: Request, session: Session) -> dict[str, Any]:
     office = office_of(request)
     shop = await merchant.merchant(office, session.merchant_id)
     figures = await board(office, session.merchant_id)
@@ -43,7 +44,7 @@ async def _view(request: Request, session: accounts.Session) -> dict[str, Any]:
     }
 
 
-async def today(request: Request, session: accounts.Session) -> Response:
+async def today(request: Request, session: Session) -> Response:
     """The first page after logging in."""
     view = await _view(request, session)
     stock = await goods.list_goods(office_of(request), session.merchant_id)
@@ -57,12 +58,12 @@ async def today(request: Request, session: accounts.Session) -> Response:
     return show(request, session, "today.html", steps=steps, refresh=REFRESH_SECONDS, **view)
 
 
-async def fragment(request: Request, session: accounts.Session) -> Response:
+async def fragment(request: Request, session: Session) -> Response:
     """The board alone, for the script that keeps the page up to date."""
     return show(request, session, "board.html", **await _view(request, session))
 
 
-async def events(request: Request, session: accounts.Session) -> Response:
+async def events(request: Request, session: Session) -> Response:
     """That something on the board changed, live."""
 
     async def read() -> tuple[str, bool]:
@@ -71,7 +72,7 @@ async def events(request: Request, session: accounts.Session) -> Response:
     return stream_state(request, read)
 
 
-async def state(request: Request, session: accounts.Session) -> Response:
+async def state(request: Request, session: Session) -> Response:
     """The same for scripts that poll."""
     return JSONResponse({"state": await state_of(office_of(request), session.merchant_id)})
 

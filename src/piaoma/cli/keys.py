@@ -20,7 +20,7 @@ from piaoma.trust.key_listing import KeyEntry, key_entries, public_parts
 from piaoma.trust.keystore import rotate
 from piaoma.trust.signer_service import KeyHolder, serve_signer
 
-from .serve import set_up_logs
+from .logs import set_up_logs
 
 _PLAIN_WIDTH = 160
 

@@ -15,7 +15,7 @@ from piaoma.web.page import language_of, office_of, words
 from .access import page, show
 from .search import onward, read_filter
 
-GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
+GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.", "received.",
           "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
           "merchant.")  # fmt: skip
 
@@ -24,7 +24,13 @@ def shown(request: Request, name: str, value: str) -> str:
     """A value of the trail in the words of the page: roles, yes and no, points of the policy; others as they are."""
     if not value:
         return words()["empty"][language_of(request)]
-    known = {"role": "role_{}", "active": "active_{}", "factor_policy": "policy_{}", "by": "by_{}"}.get(name)
+    known = {
+        "role": "role_{}",
+        "active": "active_{}",
+        "factor_policy": "policy_{}",
+        "by": "by_{}",
+        "state": "received_{}",
+    }.get(name)
     if known is None:
         return value
     texts = [words().get(known.format(part.lower())) for part in value.split()]

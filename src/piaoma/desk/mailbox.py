@@ -6,24 +6,22 @@ can send; a new one ends the old one. It opens nothing but that merchant's list 
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import email
-import email.policy
 import hmac
 import re
 import time
 from collections import deque
-from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from piaoma.delivery import masked
+from piaoma.documents.letters import attachments
+from piaoma.documents.workers import WorkerFailed
 from piaoma.invoice.refusal import Refused, refuse
 from piaoma.store import Transaction, milliseconds, write_block
 
 from .events import Actor, record
-from .receive import FILE_NAME_MAX, RECEIVE_BYTES_MAX, Taken, receive
+from .receive import OPEN_SECONDS_MAX, Taken, receive
 from .received import Way
 from .verify import File
 
@@ -32,11 +30,8 @@ if TYPE_CHECKING:
 
 MAIL_SECRET_BYTES = 10
 MAILS_PER_HOUR_MAX = 120  # to one address
-MAIL_PARTS_MAX = 100  # of one mail, texts and signatures among them
 HOUR_SECONDS = 3_600
 _LOCAL = re.compile(r"fp-(\d{1,9})-([a-z2-7]{16})")
-_LOOKED_AT = re.compile(r"(?i).+\.(xml|pdf|ofd|zip|png|jpe?g|webp)")
-_TYPES = ("application/pdf", "application/ofd", "application/xml", "text/xml", "application/zip", "image/")
 
 
 def domain_of(office: Office) -> str:
@@ -102,7 +97,11 @@ class MailIn:
 
     async def take(self, addresses: list[str], sender: str, message: bytes) -> str:
         """Take in what is attached, for each merchant that it was sent to. A mail without an invoice goes back."""
-        files = await asyncio.to_thread(attachments, message)
+        try:
+            found = await self._office.checkers.run(OPEN_SECONDS_MAX, attachments, message)
+        except WorkerFailed:
+            return "554 5.6.0 this mail takes too long to read"
+        files = [File(name, data) for name, data in found]
         if not files:
             return "554 5.6.0 no invoice is attached (XML, OFD, PDF, zip or picture)"
         told = []
@@ -147,28 +146,3 @@ def _answer(taken: list[Taken]) -> str:
         causes = ", ".join(dict.fromkeys(one.refusals[0].cause for one in taken))[:200]
         return f"554 5.6.0 nothing in it is an invoice: {causes}"
     return f"250 2.0.0 {kept} kept, {known} known before, {len(taken) - kept - known} not taken"
-
-
-def attachments(message: bytes) -> list[File]:
-    """The files of a mail that may be invoices: attached or shown within it, one that was forwarded whole included."""
-    try:
-        parsed = email.message_from_bytes(message, policy=email.policy.default)
-        found = []
-        for place, part in enumerate(parsed.walk()):
-            if place >= MAIL_PARTS_MAX:
-                break
-            if isinstance(part, EmailMessage) and (file := _file(part)) is not None:
-                found.append(file)
-    except Exception:  # a hostile mail makes the parser fail in many ways, too deep ones among them
-        return []
-    return found
-
-
-def _file(part: EmailMessage) -> File | None:
-    if part.is_multipart():
-        return None
-    name = (part.get_filename() or "").replace("\\", "/").rpartition("/")[2][-FILE_NAME_MAX:]
-    if not _LOOKED_AT.fullmatch(name) and not part.get_content_type().startswith(_TYPES):
-        return None
-    data = part.get_payload(decode=True)
-    return File(name or "附件", data[: RECEIVE_BYTES_MAX + 1]) if isinstance(data, bytes) and data else None

@@ -15,8 +15,8 @@ from piaoma.web.page import language_of, office_of, words
 from .access import page, show
 from .search import onward, read_filter
 
-GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.", "received.",
-          "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
+GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
+          "received.", "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
           "merchant.")  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from piaoma.desk.events import Actor, list_events, masked_address, record
 from piaoma.desk.roles import Role
 from piaoma.web.console.rights import RIGHTS
 from tests.conftest import MEAL, Shop
+from tests.desk.receiving import photographed
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, another_browser, csrf_of, hire, last_mail, mails, owner
 from tests.web.test_matrix import _addresses, _filled
@@ -25,7 +26,8 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS
+# Asks for a file: tests/web/test_received.py does it.
+ELSEWHERE = {"/console/account/factors/passkey", "/console/received"} | CORRECTIONS
 
 
 STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
@@ -41,6 +43,7 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
     number = (await shop.office.database.read("SELECT number FROM invoices"))[0][0]
     await questions.ask(shop.office, shop.id, number, "title", "", "")
     question = str((await questions.list_questions(shop.office, shop.id, "open")).items[0].question_id)
+    received = (await photographed(shop, 1)).number
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     page = await browser.get("/console/account/factors")
     sent = hidden(page, "secret")
@@ -65,6 +68,10 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},
         "/console/invoices/batch": {"do": "csv:line"},
+        "/console/received/{entry}": {"do": "book", "voucher": "记-1"},
+        "/console/received/book": {f"n:{received}": "1", "voucher": "记-2"},
+        "/console/received/export": {"do": "zip:files"},
+        "/console/received/address": {},
         "/console/settings/profile": {"shop_name": "新名字", "drawer": "某某", "account": "6222000000001234",
                                       "password_now": PASSWORD},
         "/console/settings/goods": {"name": "餐费", "code": "3070401000000000000", "rate": "0.06"},
@@ -129,7 +136,7 @@ def test_every_route_that_changes_something_leaves_its_event(config: Config) -> 
             assert newest.kind == changing[path], (path, newest.kind)
             assert newest.person_name and newest.event_id > before.event_id
 
-    browse(config, story)
+    browse(config, story, mail_in="127.0.0.1:0")
 
 
 def test_a_change_of_the_profile_asks_for_the_password_and_shows_before_and_after(tmp_path: Path) -> None:

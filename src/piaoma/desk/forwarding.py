@@ -1,4 +1,4 @@
-"""Handing over (直达): what a merchant of this site issues to another one is in that one's received list by itself.
+"""Handing over (本站直达): what a merchant of this site issues to another one is in that one's received list by itself.
 
 It follows the log from leaf to leaf, like the index, so issuing knows nothing of it. One transaction takes a turn of
 leaves and moves the cursor. A red invoice is handed over too, and whoever received the blue one is told, however it

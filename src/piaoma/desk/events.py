@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.delivery import masked
-from piaoma.store import Transaction, milliseconds
+from piaoma.store import Also, Transaction, milliseconds
 
 from .filters import Conditions
 from .page import Page, cut, resume
@@ -85,6 +85,20 @@ async def record(
         _RECORD, actor.merchant_id, event_id, milliseconds(now), kind, actor.person_id, actor.name,
         subject[:VALUE_MAX], msgspec.json.encode(details).decode(), actor.address,
     )  # fmt: skip
+
+
+def telling(
+    office: Office, actor: Actor | None, kind: str, subject: str = "", before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> Also | None:  # fmt: skip
+    """The same for a transaction of the store, which does not know the trail; None when nobody acts."""
+    if actor is None:
+        return None
+
+    async def tell(transaction: Transaction) -> None:
+        await record(transaction, actor, office.now(), kind, subject, before, after)
+
+    return tell
 
 
 async def note(

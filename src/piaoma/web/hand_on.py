@@ -72,7 +72,8 @@ async def share(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     """The ticket as a picture, to keep by a long press where files cannot be saved."""
     found, issued = await held_invoice(request)
-    return render(request, "scan/picture.html", token=found.code.token, number=issued.number, invoice=issued, carried=carried(request),
+    return render(request, "scan/picture.html", token=found.code.token, number=issued.number, invoice=issued,
+                  carried=carried(request),
                   own_link=office_of(request).own_link(found.code.merchant_id, found.code.code_id),
                   app=app_of(request))  # fmt: skip
 

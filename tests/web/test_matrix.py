@@ -31,6 +31,7 @@ PUBLIC = (
     "/h/",
     "/my",
     "/titles",
+    "/find",
     "/privacy",
     "/app.webmanifest",
     "/sw.js",

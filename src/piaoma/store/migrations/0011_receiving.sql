@@ -73,3 +73,7 @@ CREATE TABLE mailboxes (
     open          BIGINT NOT NULL CHECK (open IN (0, 1)),
     changed_at_ms BIGINT NOT NULL
 );
+
+-- Whether customers without a code at hand find this one by the shop's name.
+ALTER TABLE static_codes ADD COLUMN listed BIGINT NOT NULL DEFAULT 0 CHECK (listed IN (0, 1));
+CREATE INDEX static_codes_listed ON static_codes (merchant_id) WHERE listed = 1;

@@ -27,6 +27,7 @@ def shown(request: Request, name: str, value: str) -> str:
     known = {
         "role": "role_{}",
         "active": "active_{}",
+        "listed": "active_{}",
         "factor_policy": "policy_{}",
         "by": "by_{}",
         "state": "received_{}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -82,6 +85,7 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/settings/shops": {"name": "二店"},
         "/console/settings/tills": {"till_name": "2 号台", "shop_id": shop_id},
         "/console/settings/tills/{till_id}/enrol": {},
+        "/console/events/export": {"do": "csv"},
         "/console/account/name": {"person_name": "王某"},
         "/console/account/password": {"password_now": PASSWORD, "password": "another long password"},
         "/console/account/pin": {"password_now": "another long password", "pin": "2580"},
@@ -129,6 +133,7 @@ def test_every_route_that_changes_something_leaves_its_event(config: Config) -> 
             if "?" in form.values():
                 shown = (await browser.get("/console/account/factors")).text if "factors/remove" in path else page
                 form = {key: await _code(path, shop, shown) if value == "?" else value for key, value in form.items()}
+            await asyncio.gather(*shop.office.exports.values())  # one at a time
             answer = await browser.post(_filled(path, values), data={"csrf": csrf, **form})
             assert answer.status_code in (200, 303), (path, re.findall(r"/help/([\w-]+)", answer.text))
             page = answer.text if "recovery" in path else page
@@ -183,6 +188,29 @@ def test_the_trail_is_for_owner_and_accountant_and_can_be_searched(config: Confi
         clerk = another_browser(client, await hire(shop, Role.CLERK))
         assert (await clerk.get("/console/events")).status_code == 403
         assert "/console/events" not in (await clerk.get("/console")).text
+
+    browse(config, story)
+
+
+def test_the_trail_is_taken_away_as_a_table(config: Config) -> None:
+    """S106: all that a search finds, page after page, newest first, with before and after; a formula stays a text."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        for place in range(60):
+            actor = Actor(shop.id, None, "=甲" if place % 2 else "乙", "203.0.113.*")
+            async with shop.office.database.write() as transaction:
+                await record(transaction, actor, shop.office.now(), "goods.save", f"商品{place}", {"name": "旧"},
+                             {"name": f"新{place}"})  # fmt: skip
+        browser = another_browser(client, await hire(shop, Role.ACCOUNTANT))
+        csrf = await csrf_of(browser)
+        started = await browser.post("/console/events/export?kind=goods.", data={"csrf": csrf, "do": "csv"})
+        await asyncio.gather(*shop.office.exports.values())
+        file = await browser.get(started.headers["location"] + "/file")
+        rows = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
+        assert [row[4] for row in rows[1:-1]] == [f"商品{place}" for place in range(59, -1, -1)]
+        assert rows[1][1:] == ["'=甲", "203.0.113.*", "保存商品", "商品59", "名称：旧 → 新59"]
+        assert rows[-1] == ["合计", "60"] and "%E6%93%8D" in file.headers["content-disposition"]
+        assert (await browser.post("/console/events/export", data={"csrf": csrf, "do": "exe"})).status_code == 422
 
     browse(config, story)
 

@@ -36,6 +36,7 @@ TELL_SECONDS = 0.5  # between two notes of how far it is
 PRINT_MAX = 500  # invoices in one PDF
 EXPORTS_SHOWN = 20
 KINDS = ("xlsx", "csv", "print")
+TRAIL = "trail"  # the layout of a table of the audit trail
 LAYOUTS = {"xlsx": ("invoice", "line"), "csv": ("invoice", "line"), "print": ("one", "two")}
 
 _log = structlog.get_logger("piaoma.exports")
@@ -60,6 +61,11 @@ class Export(msgspec.Struct, frozen=True):
     def file_name(self) -> str:
         """As it is saved."""
         return f"{self.created_at:%Y%m%d-%H%M%S}.{'pdf' if self.kind == 'print' else self.kind}"
+
+    @property
+    def subject(self) -> str:
+        """What its name begins with."""
+        return "操作记录" if self.layout == TRAIL else "发票"
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -113,6 +119,7 @@ class Order:
     head: tuple[str, ...]
     sum: str
     parts: AsyncIterator[Part]
+    priced: bool = True  # whether its rows have totals
 
 
 async def start(office: Office, by: Actor, order: Order) -> str:
@@ -190,7 +197,8 @@ class _Job:
             if now - self._told > TELL_SECONDS:
                 self._told = now
                 await self._tell("running", 0)
-        await maker.finish(_last_row(self._order.sum, self._done, self._total_fen))
+        last = _last_row(self._order.sum, self._done, self._total_fen)
+        await maker.finish(last if self._order.priced else last[:2])
 
     async def _tell(self, state: str, size_bytes: int) -> None:
         """Note how far it is. Where somebody cancelled it in another process meanwhile, it ends here."""
@@ -239,7 +247,7 @@ def _invoice_row(texts: Texts, one: index.Found) -> list[Cell]:
 
 
 def _last_row(label: str, count: int, total_fen: int) -> list[Cell]:
-    """Every table has its total in the eighth column."""
+    """Every priced table has its total in the eighth column."""
     return [label, str(count), "", "", "", "", "", from_fen(total_fen)]
 
 

@@ -128,6 +128,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
     ("GET", "/console/events"): Right(BOOKS),
+    ("POST", "/console/events/export"): Right(BOOKS, "export.make"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),

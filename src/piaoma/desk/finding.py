@@ -31,11 +31,13 @@ class ListedShop(msgspec.Struct, frozen=True):
 
 
 _LISTED = """
-SELECT s.merchant_id, s.static_id, s.place, m.shop_name, m.name, m.address
+SELECT s.merchant_id, s.static_id, s.place, coalesce(h.name, m.shop_name) AS shop, m.name,
+       coalesce(nullif(h.address, ''), m.address) AS address
 FROM static_codes s JOIN merchants m ON m.merchant_id = s.merchant_id
+LEFT JOIN shops h ON h.merchant_id = s.merchant_id AND h.shop_id = s.shop_id
 WHERE s.listed = 1 AND s.state = 'active' AND m.state = 'active' AND m.verified_at_ms IS NOT NULL
-AND (lower(m.shop_name) LIKE $1 ESCAPE '!' OR lower(m.name) LIKE $1 ESCAPE '!')
-ORDER BY m.shop_name, s.place, s.static_id LIMIT $2
+AND (lower(m.shop_name) LIKE $1 ESCAPE '!' OR lower(m.name) LIKE $1 ESCAPE '!' OR lower(h.name) LIKE $1 ESCAPE '!')
+ORDER BY shop, s.place, s.static_id LIMIT $2
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import zipfile
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -21,6 +22,7 @@ from piaoma.desk.verify import File
 from piaoma.documents.contents import is_archive, spread
 from piaoma.invoice.red_form import RedReason
 from piaoma.invoice.refusal import Refused
+from piaoma.web.app import ROUTES
 from tests.conftest import Shop, new_shop, with_shop
 from tests.desk.receiving import confirmed, handed_over, issue_for, photographed, supplier
 from tests.desk.test_red import use
@@ -333,3 +335,14 @@ def test_an_upload_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert taken[0].refusals[0].cause == "RECEIVE-FILE-LARGE"
 
     tell(Config(data=str(tmp_path)), story)
+
+
+def test_nothing_that_was_issued_received_or_recorded_is_ever_deleted() -> None:
+    """S105: no statement of the program takes such a row away, and no route asks for it."""
+    kept = "invoices|received_invoices|received_files|events|red_forms|red_lines|reissues|seals"
+    for file in (Path(__file__).parents[2] / "src" / "piaoma").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        found = re.findall(rf"DELETE FROM ({kept})\b", text)
+        assert found in ([], ["red_lines"]), file.name  # of an issue that was refused: nothing came of it
+    for route in ROUTES:
+        assert "DELETE" not in (route.methods or ()), route.path

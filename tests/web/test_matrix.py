@@ -18,6 +18,7 @@ from piaoma.web.app import ROUTES
 from piaoma.web.console import access
 from piaoma.web.console.rights import OPEN, OPERATORS, RIGHTS, Right
 from tests.conftest import COMPANY, MEAL, Shop, new_shop
+from tests.desk.receiving import photographed
 from tests.web.browsing import browse, issue_by_pages
 from tests.web.people import another_browser, csrf_of, hire, owner
 
@@ -30,6 +31,7 @@ PUBLIC = (
     "/h/",
     "/my",
     "/titles",
+    "/find",
     "/privacy",
     "/app.webmanifest",
     "/sw.js",
@@ -113,7 +115,8 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     return {
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
-        "export_id": await _running_export(shop), **await _static_code(shop),
+        "export_id": await _running_export(shop), "entry": (await photographed(shop)).number,
+        **await _static_code(shop),
     }  # fmt: skip
 
 
@@ -217,7 +220,7 @@ def test_whoever_is_not_logged_in_reaches_nothing(tmp_path: Path) -> None:
 async def _everything(shop: Shop) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table that a merchant's people can change."""
     tables = ("merchants", "people", "memberships", "codes", "goods", "invoices", "jobs", "shops", "tills", "factors",
-              "challenges", "sessions", "events")  # fmt: skip
+              "challenges", "sessions", "events", "received_invoices", "received_files", "mailboxes")  # fmt: skip
     found = {}
     for table in tables:
         rows = await shop.office.database.read(f"SELECT * FROM {table} ORDER BY 1, 2")
@@ -230,6 +233,7 @@ FORMS = {
     "/console/codes/{code_id}": {"revoke": "1"},
     "/console/invoices/{number}": {"email": "a@example.cn"},
     "/console/settings/people/{person_id}": {"role": "reader", "off": "1"},
+    "/console/received/{entry}": {"do": "book", "voucher": "记-1"},
 }
 
 
@@ -245,6 +249,7 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "reissue_id": "1",
         "export_id": "1",
         "static_id": "1",
+        "entry": "1",
         "application_id": "1",
     }
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
@@ -20,7 +20,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
-from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, listening, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -46,9 +46,11 @@ from piaoma.trust.sealed_file import load_or_create_key
 from .approve import finish_for_ever
 from .config import Config
 from .exports import keep_tidy
+from .forwarding import keep_forwarding
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailbox import MailIn, domain_of
 from .mailed import note_mailed
 from .notices import NoticeCarrier
 from .opens import What, keep_writing
@@ -121,6 +123,7 @@ class Office:
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.mail_in_port = 0  # at which mail is taken in, when it is
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
@@ -249,11 +252,16 @@ async def open_office(
                     asyncio.create_task(keep_index(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
+                    asyncio.create_task(keep_forwarding(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
-                    yield office
+                    async with AsyncExitStack() as open_now:
+                        if work and config.mail_in:
+                            mail_in = listening(config.mail_in, domain_of(office), MailIn(office))
+                            office.mail_in_port = await open_now.enter_async_context(mail_in)
+                        yield office
                 finally:
                     await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:

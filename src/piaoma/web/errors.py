@@ -80,6 +80,12 @@ _STATUSES = {
     "LIST-LINK-GONE": 410,
     "SHARE-GONE": 410,
     "QUESTION-NOT-FOUND": 404,
+    "RECEIVED-NOT-FOUND": 404,
+    "RECEIVED-NO-ORIGINAL": 404,
+    "RECEIVED-STATE": 409,
+    "RECEIVED-BOOKED": 409,
+    "RECEIVED-DOUBTFUL": 409,
+    "RECEIVE-FILE-LARGE": 413,
 }
 _log = structlog.get_logger("piaoma.web")
 

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
 PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
-VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked at once
-_VERIFY = ("/verify", "/api/v1/verify")
+VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked, or received, at once
+_VERIFY = ("/verify", "/api/v1/verify", "/console/received")
 PATH_MAX = 2_000  # characters of path and query together
 SLOW_MS = 1_000
 HEADERS_MAX = 64 * 1024  # bytes of all headers

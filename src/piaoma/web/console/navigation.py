@@ -38,6 +38,7 @@ GROUPS = (
         Place("/console/static", "nav_static"),
     )),
     Group("nav_group_books", (
+        Place("/console/received", "nav_received"),
         Place("/console/corrections", "nav_corrections"),
         Place("/console/reports/issued", "nav_issued"),
         Place("/console/reports/taxes", "nav_taxes"),

@@ -89,6 +89,15 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/exports/{export_id}/file"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/issued"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/taxes"): Right(EVERYBODY - {Role.CASHIER}),
+    # Received invoices: whoever spends for the merchant brings them, its books decide.
+    ("GET", "/console/received"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received"): Right(CORRECTORS, "received.add"),
+    ("POST", "/console/received/book"): Right(BOOKS, "received.book"),
+    ("POST", "/console/received/export"): Right(EVERYBODY - {Role.CASHIER}, "export.make"),
+    ("POST", "/console/received/address"): Right(BOOKS, "received.address"),
+    ("GET", "/console/received/{entry}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received/{entry}"): Right(BOOKS, "received.book"),
+    ("GET", "/console/received/{entry}/file/{kind}"): Right(EVERYBODY - {Role.CASHIER}),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/corrections/received"): Right(CORRECTORS),
@@ -120,6 +129,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
     ("GET", "/console/events"): Right(BOOKS),
+    ("POST", "/console/events/export"): Right(BOOKS, "export.make"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),

@@ -2,6 +2,7 @@
 
 from . import (
     account,
+    buyers,
     codes,
     corrections,
     customers,
@@ -9,6 +10,7 @@ from . import (
     exports,
     inbox,
     invoices,
+    issuing,
     links,
     reports,
     settings,
@@ -21,7 +23,7 @@ from . import (
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
+    *entry.routes, *links.routes, *today.routes, *issuing.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
+    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes, *buyers.routes,
     *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

@@ -1,10 +1,17 @@
-"""What the form of a new code says: rows of goods, kind, title, remark, read into an ``Offer``."""
+"""What the form of the issuing page says (开票界面): kind, buyer, rows of goods, the rest; read into an ``Offer``.
+
+Every fault is told at once, at the field it stands in. Rules speak of the lines of a draft; a row of the form may be
+empty, or make two lines when it has a discount, so what they say is carried back to the rows (``Typed.at_rows``).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
+
+import msgspec
 
 from piaoma.desk import goods, mint
 from piaoma.desk.codes import Offer
@@ -12,33 +19,93 @@ from piaoma.desk.merchant import Merchant
 from piaoma.desk.office import Office
 from piaoma.invoice import lines as line_arithmetic
 from piaoma.invoice import rates, taxpayer_id
-from piaoma.invoice.draft import InvoiceKind, Line, ZeroKind
-from piaoma.invoice.money import parse_amount
+from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing, ZeroKind
+from piaoma.invoice.money import parse_amount, round_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
+from piaoma.invoice.rules import text
 from piaoma.invoice.title_text import parse_title_text
+from piaoma.invoice.vague import is_vague
 
-ROWS = 5  # of the form; a longer invoice is issued from a file
+ROWS_MIN, ROWS_MAX = 3, 30  # of the form; a longer invoice is issued from a sheet
+OWN_NUMBER_MAX = 60  # characters of the merchant's order number
+PROPOSALS_MAX = 3  # better names for a vague one
+PROFILE_FOR_SPECIAL = ("address", "phone", "bank", "account")
 
 Form = Mapping[str, str]
+_PLACE = re.compile(r"lines\[(\d+)\](.*)")
 
 
-async def read_offer(office: Office, shop: Merchant, form: Form) -> Offer:
-    """What the form offers. Raises ``Refused`` with every fault of its figures, at the field it stands in."""
-    stock = await goods.list_goods(office, shop.merchant_id)
+class Typed(msgspec.Struct, frozen=True):
+    """The offer that a form makes. ``places`` has the form's row of each line, and whether the line is its discount."""
+
+    offer: Offer
+    places: tuple[tuple[int, bool], ...]
+    vague: tuple[str, ...] = ()  # names that were sent all the same
+
+    def at_rows(self, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+        """What the rules said of lines, at the rows of the form."""
+        return tuple(self._at_row(refusal) for refusal in refusals)
+
+    def _at_row(self, refusal: Refusal) -> Refusal:
+        found = _PLACE.fullmatch(refusal.field)
+        if found is None or int(found[1]) >= len(self.places):
+            return refusal
+        row, discount = self.places[int(found[1])]
+        return Refusal(refusal.cause, f"lines[{row - 1}]{'.discount' if discount else found[2]}", refusal.values)
+
+
+async def read_offer(office: Office, shop: Merchant, form: Form, *, asking: bool = False) -> Typed:
+    """What the form offers. Raises ``Refused`` with every fault of its figures, at the field it stands in.
+
+    ``asking`` also stops once at what is legal and rarely meant: a vague name, a 专票 without the seller's bank.
+    """
     faults: list[Refusal] = []
     lines: list[Line] = []
-    for row in range(1, ROWS + 1):
+    places: list[tuple[int, bool]] = []
+    vague: list[str] = []
+    chosen = await _last_used(office, shop, form)
+    for row in range(1, rows_of(form) + 1):
         try:
-            line = _line(office, shop, form, row, stock)
+            made, typed_name = await _row(office, shop, form, row, chosen)
         except Refused as refused:
             faults += refused.refusals
-        else:
-            if line is not None:
-                lines.append(line)
+            continue
+        lines += made
+        places += [(row, line.kind is LineKind.DISCOUNT) for line in made]
+        if typed_name and is_vague(typed_name):
+            vague.append(typed_name)
+            if asking and "vague_ok" not in form:
+                faults.append(_vague(office, made[0], row))
+    kind = InvoiceKind.SPECIAL if form.get("kind") == InvoiceKind.SPECIAL.value else InvoiceKind.GENERAL
+    faults += _whole(shop, form, kind, asking=asking)
     refuse_all(faults)
-    kind = InvoiceKind.SPECIAL if form.get("kind") == "01" else InvoiceKind.GENERAL
-    return Offer(kind, tuple(lines), remark=form.get("remark", "").strip(), buyer=_buyer(form))
+    offer = Offer(
+        kind, tuple(lines), _pricing(form), form.get("remark", "").strip(), read_buyer(form),
+        own_number=form.get("own_number", "").strip(), drawer=form.get("drawer", "").strip(),
+        seller_bank={"yes": True, "no": False}.get(form.get("seller_bank", "")), buyer_bank="buyer_bank_print" in form,
+    )  # fmt: skip
+    return Typed(offer, tuple(places), tuple(vague))
+
+
+def _whole(shop: Merchant, form: Form, kind: InvoiceKind, *, asking: bool) -> list[Refusal]:
+    """What is wrong with the form outside its rows."""
+    own_number = form.get("own_number", "").strip()
+    faults = text.check(own_number, "own_number", OWN_NUMBER_MAX) if own_number else []
+    if form.get("business"):
+        faults.append(Refusal("BUSINESS-NOT-CARRIED", "business", {"have": form["business"][:20]}))
+    missing = [field for field in PROFILE_FOR_SPECIAL if not getattr(shop, field)]
+    if asking and kind is InvoiceKind.SPECIAL and missing and not form.get("seller_bank"):
+        faults.append(Refusal("SPECIAL-SELLER-DATA", "seller_bank", {"missing": str(len(missing))}))
+    return faults
+
+
+def rows_of(form: Form) -> int:
+    """How many rows the form has: those that were asked for, and no fewer than are filled."""
+    asked = form.get("rows", "")
+    filled = (row for row in range(1, ROWS_MAX + 1) if form.get(f"name{row}") or form.get(f"amount{row}"))
+    return max(ROWS_MIN, min(int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 3 else 0, ROWS_MAX),
+               max(filled, default=0))  # fmt: skip
 
 
 def read_days(form: Form) -> int:
@@ -47,30 +114,61 @@ def read_days(form: Form) -> int:
     return int(days) if days.isascii() and days.isdigit() and len(days) < 6 else 0
 
 
-def _buyer(form: Form) -> Buyer | None:
+def read_buyer(form: Form) -> Buyer | None:
     """The title that the merchant fills in, or None to leave it to the customer."""
     name, number = form.get("buyer_name", "").strip(), taxpayer_id.normalise(form.get("buyer_id", ""))
-    if name or number:
-        return Buyer(name, number, natural_person="buyer_person" in form)
+    more = [form.get(f"buyer_{part}", "").strip() for part in ("address", "phone", "bank", "account")]
+    if "buyer_person" in form:
+        return Buyer(name or "个人", number, *more, natural_person=True)
+    if name or number or any(more):
+        return Buyer(name, number, *more)
     if form.get("buyer_block", "").strip():
         return parse_title_text(form["buyer_block"])
     return None
 
 
-def _line(office: Office, shop: Merchant, form: Form, row: int, stock: list[goods.Goods]) -> Line | None:
-    """One row of the form: an item of the list or a typed one, with an amount or a quantity and a price."""
+def _pricing(form: Form) -> Pricing:
+    return Pricing.EXCLUSIVE if form.get("pricing") == Pricing.EXCLUSIVE.value else Pricing.INCLUSIVE
+
+
+async def _last_used(office: Office, shop: Merchant, form: Form) -> goods.Goods | None:
+    """The item that an amount alone means: the one used last."""
+    if form.get("name1", "").strip() or form.get("goods1"):
+        return None
+    stock = await goods.list_goods(office, shop.merchant_id, 1)
+    return stock[0] if stock else None
+
+
+async def _row(
+    office: Office, shop: Merchant, form: Form, row: int, last: goods.Goods | None
+) -> tuple[list[Line], str]:
+    """The lines of a row, and the name when somebody typed it. None when the row is empty.
+
+    An item of the list, chosen or named, gives what is not typed; two of quantity, price and amount give the third.
+    """
     field = f"lines[{row - 1}]"
-    typed = {key: form.get(f"{key}{row}", "").strip() for key in ("name", "code", "rate", "unit")}
+    typed = {key: form.get(f"{key}{row}", "").strip() for key in ("name", "code", "rate", "unit", "spec", "preference")}
     figures = {key: form.get(f"{key}{row}", "").strip() for key in ("amount", "quantity", "price")}
     if row > 1 and not typed["name"] and not any(figures.values()):
-        return None
-    item = _item(form, row, stock, typed["name"])
-    amount, quantity, price = _figures(figures, item, field)
+        return [], ""
+    item = await _item(office, shop, form.get(f"goods{row}", ""), typed["name"]) or (last if row == 1 else None)
+    faults: list[Refusal] = []
     if not typed["name"] and item is None:
-        raise refuse("TEXT-EMPTY", f"{field}.name")
+        faults.append(Refusal("TEXT-EMPTY", f"{field}.name"))
     code = typed["code"] or (item.code if item else "")
-    rate = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
-    return Line(
+    amount, quantity, price = None, None, None
+    rate, zero, preference = Decimal(0), ZeroKind.ORDINARY, ""
+    try:
+        rate, zero, preference = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
+    except Refused as refused:
+        faults += refused.refusals
+    try:
+        amount, quantity, price = _figures(figures, _price_of(item, _pricing(form), rate), field)
+    except Refused as refused:
+        faults += refused.refusals
+    refuse_all(faults)
+    assert amount is not None, "figures without an amount are refused"
+    line = Line(
         name=typed["name"] or (item.name if item else ""),
         code=code,
         rate=rate,
@@ -78,30 +176,70 @@ def _line(office: Office, shop: Merchant, form: Form, row: int, stock: list[good
         quantity=quantity,
         unit_price=price,
         unit=(typed["unit"] or (item.unit if item else "")) if quantity is not None else "",
-        spec=item.spec if item else "",
-        zero=item.zero if item else (ZeroKind.NOT_ZERO if rate else ZeroKind.ORDINARY),
-        preference=item.preference if item else "",
+        spec=typed["spec"] or (item.spec if item else ""),
+        zero=zero,
+        preference=typed["preference"] or preference,
     )
+    discount = form.get(f"discount{row}", "").strip()
+    lines = with_discount(line, read_discount(discount, amount, f"{field}.discount")) if discount else [line]
+    return lines, "" if item is not None and item.name == line.name else line.name
 
 
-def _item(form: Form, row: int, stock: list[goods.Goods], name: str) -> goods.Goods | None:
-    """The item chosen; on the first row, when nothing is said at all, the one that was used last."""
-    chosen = form.get(f"goods{row}")
-    for item in stock:
-        if str(item.goods_id) == chosen:
-            return item
-    return stock[0] if stock and row == 1 and not name and not chosen else None
+def with_discount(line: Line, discount: Decimal) -> list[Line]:
+    """A line and the line that takes so many yuan off it (被折扣行, 折扣行)."""
+    less = msgspec.structs.replace(
+        line, amount=-discount, quantity=None, unit_price=None, unit="", spec="", kind=LineKind.DISCOUNT
+    )
+    return [msgspec.structs.replace(line, kind=LineKind.DISCOUNTED), less]
 
 
-def _figures(figures: Form, item: goods.Goods | None, field: str) -> tuple[Decimal, Decimal | None, Decimal | None]:
+def read_discount(typed: str, amount: Decimal, field: str) -> Decimal:
+    """What a discount takes off: ``5``, ``5.00``, or ``10%`` of the amount. Raises AMOUNT-…"""
+    percent = typed.replace("％", "%").rstrip()
+    if percent.endswith("%"):
+        return round_fen(amount * read_figure(percent[:-1], field) / 100)
+    return parse_amount(typed, field)
+
+
+async def _item(office: Office, shop: Merchant, chosen: str, name: str) -> goods.Goods | None:
+    """The item chosen by its number, or the one of exactly the name that was typed."""
+    if chosen.isascii() and chosen.isdigit() and len(chosen) < 15:
+        try:
+            found = await goods.goods_of(office, shop.merchant_id, int(chosen))
+        except Refused:
+            return None  # taken off the list meanwhile
+        return found if name in ("", found.name) else None
+    return await goods.by_name(office, shop.merchant_id, name) if name else None
+
+
+def _price_of(item: goods.Goods | None, pricing: Pricing, rate: Decimal) -> Decimal | None:
+    """The item's fixed price in the pricing of the form; the list keeps it tax-inclusive."""
+    if item is None or item.price is None:
+        return None
+    return item.price if pricing is Pricing.INCLUSIVE else line_arithmetic.fit(item.price / (1 + rate))
+
+
+def _figures(figures: Form, fixed: Decimal | None, field: str) -> tuple[Decimal, Decimal | None, Decimal | None]:
     """Amount, quantity and unit price; quantity and price both or neither. Two of them give the third."""
-    given = {"amount": parse_amount(figures["amount"], f"{field}.amount")} if figures["amount"] else {}
-    given |= {key: read_figure(figures[key], f"{field}.{name}")
-              for key, name in (("quantity", "quantity"), ("price", "unit_price")) if figures[key]}  # fmt: skip
-    if item and item.price is not None and "amount" not in given and "price" not in given:
-        given["price"] = item.price
+    given: dict[str, Decimal] = {}
+    faults: list[Refusal] = []
+    for key, name in (("amount", "amount"), ("quantity", "quantity"), ("price", "unit_price")):
+        if figures[key]:
+            try:
+                read = parse_amount if key == "amount" else read_figure
+                given[key] = read(figures[key], f"{field}.{name}")
+            except Refused as refused:
+                faults += refused.refusals
+    refuse_all(faults)
+    if fixed is not None and "amount" not in given and "price" not in given:
+        given["price"] = fixed
         given.setdefault("quantity", Decimal(1))
-    amount, quantity, price = line_arithmetic.complete(given.get("amount"), given.get("quantity"), given.get("price"))
+    try:
+        amount, quantity, price = line_arithmetic.complete(
+            given.get("amount"), given.get("quantity"), given.get("price")
+        )
+    except Refused as refused:
+        raise Refused(*(Refusal(one.cause, f"{field}.{one.field}", one.values) for one in refused.refusals)) from None
     if amount is None:
         raise refuse("AMOUNT-EMPTY", f"{field}.amount")
     if quantity is None or price is None:
@@ -133,22 +271,56 @@ def read_rate(text: str, field: str) -> Decimal:
     return rate
 
 
-def _rate(office: Office, shop: Merchant, typed: str, item: goods.Goods | None, code: str, field: str) -> Decimal:
-    """The rate that was chosen, else the item's, else the usual one of the code: nobody at a till knows it by heart."""
+def _rate(
+    office: Office, shop: Merchant, typed: str, item: goods.Goods | None, code: str, field: str
+) -> tuple[Decimal, ZeroKind, str]:
+    """Rate, kind of zero and mark: as chosen (``0.06``, ``0|exempt|03``), else the item's, else the usual one of the
+    code: nobody at a till knows it by heart."""
+    if not typed and item is not None and item.code == code:
+        return item.rate, item.zero, item.preference
+    return chosen_rate(office, shop, typed, code, field)
+
+
+def chosen_rate(office: Office, shop: Merchant, typed: str, code: str, field: str) -> tuple[Decimal, ZeroKind, str]:
+    """Rate, kind of zero and mark of a choice, or the usual ones of a code. Raises RATE-UNKNOWN when that is not clear."""
     if typed:
-        return read_rate(typed, field)
-    if item is not None and item.code == code:
-        return item.rate
+        figure, _, more = typed.partition("|")
+        zero, _, preference = more.partition("|")
+        rate = read_rate(figure, field)
+        if zero in {kind.value for kind in ZeroKind if kind.value}:
+            return rate, ZeroKind(zero), preference[:2]
+        return rate, ZeroKind.NOT_ZERO if rate else ZeroKind.ORDINARY, preference[:2]
     usual = goods.usual_rate(office, shop, code)
     if usual is None:
         raise refuse("RATE-UNKNOWN", field, have="")
-    return usual
+    return usual, ZeroKind.NOT_ZERO if usual else ZeroKind.ORDINARY, ""
 
 
 def rate_choices(shop: Merchant, on: date) -> list[tuple[str, str]]:
     """The rates that the seller may choose from on a day, as (value, printed)."""
     if rates.is_small_scale(shop.taxpayer_kind):
-        choices = [rates.small_scale_levy(on), rates.ZERO]
+        choices = [rates.small_scale_levy(on)]
     else:
-        choices = list(rates.GENERAL_RATES)
-    return [(str(rate), rates.printed(rate)) for rate in choices]
+        choices = [rate for rate in rates.GENERAL_RATES if rate]
+    return [(str(rate), rates.printed(rate)) for rate in choices] + [
+        ("0|exempt|03", "免税"), ("0|untaxed|04", "不征税"), ("0|export|", "出口 0%"), ("0|ordinary|", "0%"),
+    ]  # fmt: skip
+
+
+def levy_choices(shop: Merchant) -> list[tuple[str, str]]:
+    """Levy rates with the mark that allows them, as (value, printed)."""
+    marks = ("09", "10") if rates.is_small_scale(shop.taxpayer_kind) else ("08", "09", "10")
+    return [(f"{rates.PREFERENCES[mark][1][0]}||{mark}", rates.PREFERENCES[mark][0]) for mark in marks]
+
+
+def refund_marks() -> list[tuple[str, str]]:
+    """Marks that leave the rate free (即征即退 and the like), as (value, printed)."""
+    return [(mark, name) for mark, (name, bound) in rates.PREFERENCES.items() if not bound]
+
+
+def _vague(office: Office, line: Line, row: int) -> Refusal:
+    """A name that says too little, with better ones: words that shops use for the same code."""
+    entry = office.catalogue.lookup(line.code, office.now().date())
+    better = [word for word in (entry.keywords if entry else ()) if not is_vague(word)][:PROPOSALS_MAX]
+    values = {"have": line.name[:40], "better": "、".join(better) or (entry.name[:20] if entry else "餐费、打印纸")}
+    return Refusal("LINE-NAME-VAGUE", f"lines[{row - 1}].name", values)

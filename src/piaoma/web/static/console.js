@@ -62,6 +62,7 @@
         classes.textContent = '';
         JSON.parse(request.responseText).forEach(function (row) {
           var option = document.createElement('option');
+          field.usual = field.usual || {}; field.usual[row.code] = row.rate;
           option.value = row.code; option.label = row.name + ' *' + row.short + '*'; option.textContent = text + ' ' + option.label;
           classes.appendChild(option);
         });

@@ -81,6 +81,12 @@ async def find_buyers(office: Office, merchant_id: int, typed: str, limit: int =
     return [_booked(row) for row in rows]
 
 
+async def all_buyers(office: Office, merchant_id: int) -> list[BookedBuyer]:
+    """Every company: for looking at all of them, not for a page."""
+    rows = await office.database.read(f"SELECT {_COLUMNS} FROM buyers WHERE merchant_id = $1", merchant_id)  # noqa: S608
+    return [_booked(row) for row in rows]
+
+
 async def buyer_of(office: Office, merchant_id: int, buyer_id: int) -> BookedBuyer:
     """Raises ``Refused`` BUYER-NOT-FOUND."""
     row = await office.database.read_by_key(_ONE, merchant_id, buyer_id)
@@ -143,7 +149,8 @@ UPDATE buyers SET name = $3, taxpayer_id = $4, address = $5, phone = $6, bank = 
 """
 # What was issued fills what the book does not know yet; what somebody typed in by hand stays as he typed it.
 _TAKE = """
-INSERT INTO buyers (merchant_id, buyer_id, name, taxpayer_id, address, phone, bank, account, email, initials, used_at_ms)
+INSERT INTO buyers (merchant_id, buyer_id, name, taxpayer_id, address, phone, bank, account, email, initials,
+                    used_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (merchant_id, name, taxpayer_id) DO UPDATE SET
   used_at_ms = CASE WHEN buyers.used_at_ms < excluded.used_at_ms THEN excluded.used_at_ms ELSE buyers.used_at_ms END,

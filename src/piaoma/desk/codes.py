@@ -123,7 +123,8 @@ FROM codes c JOIN merchants m ON m.merchant_id = c.merchant_id WHERE c.merchant_
 """  # noqa: S608
 SELECT_CODE = """
 SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
-       c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, c.version, c.former_offer, i.number, i.buyer_name
+       c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, c.version, c.former_offer,
+       i.number, i.buyer_name
 FROM codes c LEFT JOIN issues s ON s.merchant_id = c.merchant_id AND s.issue_key = c.issue_key
              LEFT JOIN invoices i ON i.merchant_id = s.merchant_id AND i.number = s.number
 """

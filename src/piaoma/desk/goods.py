@@ -105,6 +105,12 @@ async def by_name(office: Office, merchant_id: int, name: str) -> Goods | None:
     return None if row is None else _goods(row)
 
 
+async def all_goods(office: Office, merchant_id: int) -> list[Goods]:
+    """Every item: for looking at all of them, not for a page."""
+    rows = await office.database.read(f"SELECT {_COLUMNS} FROM goods WHERE merchant_id = $1", merchant_id)  # noqa: S608
+    return [_goods(row) for row in rows]
+
+
 async def count_goods(office: Office, merchant_id: int) -> int:
     """How many items there are."""
     return int((await office.database.read("SELECT count(*) FROM goods WHERE merchant_id = $1", merchant_id))[0][0])
@@ -144,7 +150,8 @@ async def save_goods(
             )  # fmt: skip
         elif not await transaction.execute(
             "UPDATE goods SET name = $3, code = $4, rate = $5, price = $6, unit = $7, spec = $8, zero = $9,"
-            " preference = $10, used_at_ms = $11, initials = $12, own_code = $13 WHERE merchant_id = $1 AND goods_id = $2",
+            " preference = $10, used_at_ms = $11, initials = $12, own_code = $13"
+            " WHERE merchant_id = $1 AND goods_id = $2",
             merchant.merchant_id, goods_id, *values,
         ):  # fmt: skip
             raise refuse("GOODS-NOT-FOUND")

@@ -2,7 +2,9 @@
 
 from . import (
     account,
+    batches,
     buyers,
+    checkup,
     codes,
     corrections,
     customers,
@@ -23,7 +25,7 @@ from . import (
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *issuing.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes, *buyers.routes,
-    *account.routes, *staff.routes, *trail.routes,
+    *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
+    *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *corrections.routes, *customers.routes,
+    *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

@@ -10,14 +10,13 @@ from starlette.routing import Route
 
 from piaoma.desk import buyers
 from piaoma.desk.sessions import Session
-from piaoma.invoice import taxpayer_id
-from piaoma.invoice.parties import Buyer
+from piaoma.desk.typed_lines import title_of
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
 from piaoma.web.page import office_of
 
 from .access import page, read_form, show
-from .code_fill import BUYER_PARTS, form_of_buyer
+from .code_fill import form_of_buyer
 
 TYPED_MAX = 50  # characters of what is looked for
 
@@ -50,8 +49,7 @@ async def _change(request: Request, session: Session, form: Mapping[str, str]) -
     if "remove" in form and buyer_id is not None:
         await buyers.remove_buyer(office, session.actor, buyer_id)
         return
-    parts = [form.get(f"buyer_{part}", "").strip() for part in BUYER_PARTS]
-    one = Buyer(form.get("buyer_name", "").strip(), taxpayer_id.normalise(form.get("buyer_id", "")), *parts)
+    one = title_of(form, person=False)
     await buyers.save_buyer(office, session.actor, one, form.get("email", "").strip(), buyer_id)
 
 

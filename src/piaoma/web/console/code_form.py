@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -17,18 +16,20 @@ from piaoma.desk import goods, mint
 from piaoma.desk.codes import Offer
 from piaoma.desk.merchant import Merchant
 from piaoma.desk.office import Office
-from piaoma.invoice import lines as line_arithmetic
-from piaoma.invoice import rates, taxpayer_id
-from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing, ZeroKind
-from piaoma.invoice.money import parse_amount, round_fen
+from piaoma.desk.typed_lines import lines_of, title_of
+from piaoma.invoice import rates
+from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing
 from piaoma.invoice.parties import Buyer
-from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
+from piaoma.invoice.refusal import Refusal, Refused, refuse_all
 from piaoma.invoice.rules import text
 from piaoma.invoice.title_text import parse_title_text
 from piaoma.invoice.vague import is_vague
 
 ROWS_MIN, ROWS_MAX = 3, 30  # of the form; a longer invoice is issued from a sheet
 OWN_NUMBER_MAX = 60  # characters of the merchant's order number
+ROW_FIELDS = (
+    "name", "code", "rate", "unit", "spec", "preference", "amount", "quantity", "price", "discount",
+)  # fmt: skip
 PROPOSALS_MAX = 3  # better names for a vague one
 PROFILE_FOR_SPECIAL = ("address", "phone", "bank", "account")
 
@@ -116,12 +117,12 @@ def read_days(form: Form) -> int:
 
 def read_buyer(form: Form) -> Buyer | None:
     """The title that the merchant fills in, or None to leave it to the customer."""
-    name, number = form.get("buyer_name", "").strip(), taxpayer_id.normalise(form.get("buyer_id", ""))
-    more = [form.get(f"buyer_{part}", "").strip() for part in ("address", "phone", "bank", "account")]
-    if "buyer_person" in form:
-        return Buyer(name or "个人", number, *more, natural_person=True)
-    if name or number or any(more):
-        return Buyer(name, number, *more)
+    person = "buyer_person" in form
+    title = title_of(form, person=person)
+    if person and not title.name:
+        return msgspec.structs.replace(title, name="个人")
+    if person or any((title.name, title.taxpayer_id, title.address, title.phone, title.bank, title.account)):
+        return title
     if form.get("buyer_block", "").strip():
         return parse_title_text(form["buyer_block"])
     return None
@@ -142,63 +143,14 @@ async def _last_used(office: Office, shop: Merchant, form: Form) -> goods.Goods 
 async def _row(
     office: Office, shop: Merchant, form: Form, row: int, last: goods.Goods | None
 ) -> tuple[list[Line], str]:
-    """The lines of a row, and the name when somebody typed it. None when the row is empty.
-
-    An item of the list, chosen or named, gives what is not typed; two of quantity, price and amount give the third.
-    """
+    """The lines of a row, none when it is empty; and their name when it is no item's of the list."""
     field = f"lines[{row - 1}]"
-    typed = {key: form.get(f"{key}{row}", "").strip() for key in ("name", "code", "rate", "unit", "spec", "preference")}
-    figures = {key: form.get(f"{key}{row}", "").strip() for key in ("amount", "quantity", "price")}
-    if row > 1 and not typed["name"] and not any(figures.values()):
+    typed = {key: form.get(f"{key}{row}", "").strip() for key in ROW_FIELDS}
+    if row > 1 and not any(typed[key] for key in ("name", "amount", "quantity", "price")):
         return [], ""
     item = await _item(office, shop, form.get(f"goods{row}", ""), typed["name"]) or (last if row == 1 else None)
-    faults: list[Refusal] = []
-    if not typed["name"] and item is None:
-        faults.append(Refusal("TEXT-EMPTY", f"{field}.name"))
-    code = typed["code"] or (item.code if item else "")
-    amount, quantity, price = None, None, None
-    rate, zero, preference = Decimal(0), ZeroKind.ORDINARY, ""
-    try:
-        rate, zero, preference = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
-    except Refused as refused:
-        faults += refused.refusals
-    try:
-        amount, quantity, price = _figures(figures, _price_of(item, _pricing(form), rate), field)
-    except Refused as refused:
-        faults += refused.refusals
-    refuse_all(faults)
-    assert amount is not None, "figures without an amount are refused"
-    line = Line(
-        name=typed["name"] or (item.name if item else ""),
-        code=code,
-        rate=rate,
-        amount=amount,
-        quantity=quantity,
-        unit_price=price,
-        unit=(typed["unit"] or (item.unit if item else "")) if quantity is not None else "",
-        spec=typed["spec"] or (item.spec if item else ""),
-        zero=zero,
-        preference=typed["preference"] or preference,
-    )
-    discount = form.get(f"discount{row}", "").strip()
-    lines = with_discount(line, read_discount(discount, amount, f"{field}.discount")) if discount else [line]
-    return lines, "" if item is not None and item.name == line.name else line.name
-
-
-def with_discount(line: Line, discount: Decimal) -> list[Line]:
-    """A line and the line that takes so many yuan off it (被折扣行, 折扣行)."""
-    less = msgspec.structs.replace(
-        line, amount=-discount, quantity=None, unit_price=None, unit="", spec="", kind=LineKind.DISCOUNT
-    )
-    return [msgspec.structs.replace(line, kind=LineKind.DISCOUNTED), less]
-
-
-def read_discount(typed: str, amount: Decimal, field: str) -> Decimal:
-    """What a discount takes off: ``5``, ``5.00``, or ``10%`` of the amount. Raises AMOUNT-…"""
-    percent = typed.replace("％", "%").rstrip()
-    if percent.endswith("%"):
-        return round_fen(amount * read_figure(percent[:-1], field) / 100)
-    return parse_amount(typed, field)
+    lines = lines_of(office, shop, typed, item, _pricing(form), field)
+    return lines, "" if item is not None and item.name == lines[0].name else lines[0].name
 
 
 async def _item(office: Office, shop: Merchant, chosen: str, name: str) -> goods.Goods | None:
@@ -210,90 +162,6 @@ async def _item(office: Office, shop: Merchant, chosen: str, name: str) -> goods
             return None  # taken off the list meanwhile
         return found if name in ("", found.name) else None
     return await goods.by_name(office, shop.merchant_id, name) if name else None
-
-
-def _price_of(item: goods.Goods | None, pricing: Pricing, rate: Decimal) -> Decimal | None:
-    """The item's fixed price in the pricing of the form; the list keeps it tax-inclusive."""
-    if item is None or item.price is None:
-        return None
-    return item.price if pricing is Pricing.INCLUSIVE else line_arithmetic.fit(item.price / (1 + rate))
-
-
-def _figures(figures: Form, fixed: Decimal | None, field: str) -> tuple[Decimal, Decimal | None, Decimal | None]:
-    """Amount, quantity and unit price; quantity and price both or neither. Two of them give the third."""
-    given: dict[str, Decimal] = {}
-    faults: list[Refusal] = []
-    for key, name in (("amount", "amount"), ("quantity", "quantity"), ("price", "unit_price")):
-        if figures[key]:
-            try:
-                read = parse_amount if key == "amount" else read_figure
-                given[key] = read(figures[key], f"{field}.{name}")
-            except Refused as refused:
-                faults += refused.refusals
-    refuse_all(faults)
-    if fixed is not None and "amount" not in given and "price" not in given:
-        given["price"] = fixed
-        given.setdefault("quantity", Decimal(1))
-    try:
-        amount, quantity, price = line_arithmetic.complete(
-            given.get("amount"), given.get("quantity"), given.get("price")
-        )
-    except Refused as refused:
-        raise Refused(*(Refusal(one.cause, f"{field}.{one.field}", one.values) for one in refused.refusals)) from None
-    if amount is None:
-        raise refuse("AMOUNT-EMPTY", f"{field}.amount")
-    if quantity is None or price is None:
-        return amount, None, None
-    return amount, quantity, price
-
-
-def read_figure(text: str, field: str) -> Decimal:
-    """A quantity or a unit price as typed; the rules judge it further. Raises AMOUNT-NOT-A-NUMBER, -NOT-POSITIVE."""
-    try:
-        value = Decimal(text.replace(",", "").replace("，", ""))
-    except InvalidOperation:
-        raise refuse("AMOUNT-NOT-A-NUMBER", field, have=text[:20]) from None
-    if not value.is_finite() or len(text) > 40 or abs(value.adjusted()) > 20:
-        raise refuse("AMOUNT-NOT-A-NUMBER", field, have=text[:20])
-    if value <= 0:
-        raise refuse("AMOUNT-NOT-POSITIVE", field, have=text[:20])
-    return value
-
-
-def read_rate(text: str, field: str) -> Decimal:
-    """A rate as a form sends it: ``0.06``. Raises RATE-UNKNOWN."""
-    try:
-        rate = Decimal(text)
-    except InvalidOperation:
-        raise refuse("RATE-UNKNOWN", field, have=text[:20]) from None
-    if not rate.is_finite() or abs(rate.adjusted()) > 6:
-        raise refuse("RATE-UNKNOWN", field, have=text[:20])
-    return rate
-
-
-def _rate(
-    office: Office, shop: Merchant, typed: str, item: goods.Goods | None, code: str, field: str
-) -> tuple[Decimal, ZeroKind, str]:
-    """Rate, kind of zero and mark: as chosen (``0.06``, ``0|exempt|03``), else the item's, else the usual one of the
-    code: nobody at a till knows it by heart."""
-    if not typed and item is not None and item.code == code:
-        return item.rate, item.zero, item.preference
-    return chosen_rate(office, shop, typed, code, field)
-
-
-def chosen_rate(office: Office, shop: Merchant, typed: str, code: str, field: str) -> tuple[Decimal, ZeroKind, str]:
-    """Rate, kind of zero and mark of a choice, or the usual ones of a code. Raises RATE-UNKNOWN when that is not clear."""
-    if typed:
-        figure, _, more = typed.partition("|")
-        zero, _, preference = more.partition("|")
-        rate = read_rate(figure, field)
-        if zero in {kind.value for kind in ZeroKind if kind.value}:
-            return rate, ZeroKind(zero), preference[:2]
-        return rate, ZeroKind.NOT_ZERO if rate else ZeroKind.ORDINARY, preference[:2]
-    usual = goods.usual_rate(office, shop, code)
-    if usual is None:
-        raise refuse("RATE-UNKNOWN", field, have="")
-    return usual, ZeroKind.NOT_ZERO if usual else ZeroKind.ORDINARY, ""
 
 
 def rate_choices(shop: Merchant, on: date) -> list[tuple[str, str]]:

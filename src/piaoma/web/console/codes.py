@@ -1,4 +1,4 @@
-"""A code (二维码): showing it large, watching what its customer does, mailing, revoking, extending; the list of them."""
+"""A code (二维码): shown large, watched while its customer acts, mailed, revoked, extended; the list of them."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ from piaoma.web.page import office_of
 from .access import page, read_form, session_secret, show
 from .code_fill import add_item, form_of_buyer, form_of_invoice, form_of_offer
 from .code_form import (
+    PROFILE_FOR_SPECIAL,
     ROWS_MAX,
     Typed,
     levy_choices,
@@ -61,7 +62,20 @@ BUSINESSES = (
     "二手车",
 )
 # What is no part of a draft: who sends it, and which button was pressed.
-_NOT_KEPT = frozenset({"csrf", "draft_version", "keep", "preview", "more", "understand", "find_buyer", "take_buyer", "scan"})  # fmt: skip
+_NOT_KEPT = frozenset(
+    [
+        "csrf",
+        "draft_version",
+        "keep",
+        "preview",
+        "more",
+        "understand",
+        "find_buyer",
+        "take_buyer",
+        "scan",
+        "issue",
+    ]  # names of fields
+)
 
 
 async def new_code(request: Request, session: Session) -> Response:
@@ -351,7 +365,7 @@ async def _form_page(
         errors=errors, ticket=ticket, rows=rows_of(form), rows_max=ROWS_MAX, found=found, businesses=BUSINESSES,
         last_buyers=await buyers.list_buyers(office, merchant_id, 3), special=_special_refusal(session, shop),
         drafts=[] if made else (await drafts.drafts_of(office, session))[:3], focus=_focus(errors, focus),
-        has_buyer=read_buyer(form) is not None, missing=[one for one in shop.missing if one in ("address", "phone", "bank", "account")],
+        has_buyer=read_buyer(form) is not None, missing=set(PROFILE_FOR_SPECIAL) & set(shop.missing),
     )  # fmt: skip
 
 

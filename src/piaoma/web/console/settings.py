@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -9,6 +10,7 @@ from starlette.routing import Route
 from piaoma.desk import goods, merchant
 from piaoma.desk.office import Office
 from piaoma.desk.sessions import Session
+from piaoma.desk.typed_lines import chosen_rate
 from piaoma.invoice.money import parse_amount
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
@@ -16,7 +18,7 @@ from piaoma.web.page import office_of
 
 from .access import ask_password, page, read_form, show
 from .code_fill import rate_choice
-from .code_form import chosen_rate, levy_choices, rate_choices
+from .code_form import levy_choices, rate_choices
 
 TYPED_MAX = 50
 
@@ -30,8 +32,11 @@ async def profile(request: Request, session: Session) -> Response:
         saved = "saved" in request.query_params
         return show(request, session, "profile.html", shop=shop, form=form, errors=[], saved=saved)
     form = await read_form(request)
-    texts = [form.get(field, "") for field in merchant.PROFILE_FIELDS]
-    wanted = merchant.Profile(*texts, *(field in form for field in merchant.PROFILE_CHOICES))
+    wanted = msgspec.convert(
+        {field: form.get(field, "") for field in merchant.PROFILE_FIELDS}
+        | {field: field in form for field in merchant.PROFILE_CHOICES},
+        merchant.Profile,
+    )
     try:
         await ask_password(request, session, form)
         await merchant.change_profile(office, session.actor, wanted)

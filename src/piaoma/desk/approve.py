@@ -15,7 +15,6 @@ import msgspec
 import structlog
 
 from piaoma.codes.proof import ScanProof
-from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.money import format_yuan, from_fen, to_fen
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
@@ -62,7 +61,7 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
 async def _offer(office: Office, found: Application, total: Decimal) -> Offer:
     code = await static_code(office, found.merchant_id, found.static_id)
     line = code.terms.item.line(total)
-    return Offer(InvoiceKind.GENERAL, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
+    return Offer(found.kind, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
 
 
 async def _agree(office: Office, found: Application, offer: Offer, total_fen: int, by: Actor) -> Application:

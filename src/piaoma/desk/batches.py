@@ -311,7 +311,8 @@ INSERT INTO batches (merchant_id, batch_id, file_name, mode, state, made_by, per
                      created_at_ms) VALUES ($1, $2, $3, $4, 'checked', $5, $6, $7, $8, $9, $10)
 """
 _INSERT_ROW = """
-INSERT INTO batch_rows (merchant_id, batch_id, place, row_key, state, cells, sale, buyer_name, total_fen, email, refusal)
+INSERT INTO batch_rows (merchant_id, batch_id, place, row_key, state, cells, sale, buyer_name, total_fen, email,
+                        refusal)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 _KNOWN = """

@@ -1,4 +1,4 @@
-"""From what was typed to the lines and the title of a draft (项目行, 抬头): in the form of the issuing page, in a sheet.
+"""From what was typed to the lines and the title of a draft (项目行, 抬头): in the form of issuing, in a sheet.
 
 An item of the list gives what is not typed; two of quantity, price and amount give the third; a discount makes a line
 of its own. Every fault is raised at the field ``{field}.{part}``.

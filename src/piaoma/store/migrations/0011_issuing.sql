@@ -73,6 +73,9 @@ CREATE TABLE code_requests (
 );
 CREATE INDEX code_requests_waiting ON code_requests (merchant_id, asked_at_ms) WHERE state = 'waiting';
 
+-- A customer of a static code may ask for a 专票 (01), where the shop takes such wishes.
+ALTER TABLE applications ADD COLUMN kind TEXT NOT NULL DEFAULT '02';
+
 -- A sheet of sales (批量开票). Each of its sales has a key of its own, so that none is issued twice, however often the
 -- sheet or a mended copy of it comes.
 CREATE TABLE batches (

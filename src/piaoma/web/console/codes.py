@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import codes, merchant, mint, sales, share
+from piaoma.desk import code_requests, codes, merchant, mint, sales, share
 from piaoma.desk.codes import CodeState
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused, refuse
@@ -44,6 +44,7 @@ async def _code_page(
         errors=explained(request, refusals), failures=explained(request, made.refusals), email=typed,
         refresh=0 if final or refusals else REFRESH_SECONDS, final=final,
         message=share.message(shop, made, sandbox=office.config.sandbox),
+        asked=await code_requests.latest(office, made.merchant_id, made.code_id),
         sent=await share.sent(office, made.merchant_id, made.code_id),
         sale_number=await sales.sale_number(office, made.merchant_id, made.code_id), carriers=share.carriers(),
     )  # fmt: skip
@@ -80,6 +81,11 @@ async def change_code(request: Request, session: Session) -> Response:
             await codes.revoke(office, session.actor, code_id)
         elif "extend" in form:
             await codes.extend(office, session.actor, code_id, mint.DAYS_DEFAULT)
+        elif "request" in form:
+            await code_requests.answer(
+                office, session.actor, code_id, _number(form["request"]), accept="accept" in form,
+                reason=form.get("reason", ""),
+            )  # fmt: skip
         elif "email" in form:
             await share.send_code(office, session.actor, code_id, form["email"])
     except Refused as refused:
@@ -87,6 +93,10 @@ async def change_code(request: Request, session: Session) -> Response:
             request, session, await _code(request, session), refused.refusals, form.get("email", "")
         )
     return RedirectResponse(f"/console/codes/{code_id}", 303)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 13 else 0
 
 
 async def events(request: Request, session: Session) -> Response:

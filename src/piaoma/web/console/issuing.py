@@ -95,6 +95,7 @@ async def new_code(request: Request, session: Session) -> Response:
         return again
     typed: Typed | None = None
     try:
+        _demand(office, session, form)
         typed = await read_offer(office, shop, form, asking=True)
         if "preview" in form:
             ticket = ticket_of_draft(*mint.preview(office, shop, typed.offer))
@@ -110,8 +111,6 @@ async def _make(
 ) -> Response:
     """Make the code, and issue it at once when that was asked for. The draft has done its work then."""
     office = office_of(request)
-    if typed.offer.kind is InvoiceKind.SPECIAL:
-        factors.demand(office, session, "special")
     if "issue" in form and typed.offer.buyer is None:
         raise refuse("ISSUE-NEEDS-TITLE", "buyer.name")
     made = await mint.mint(
@@ -123,6 +122,12 @@ async def _make(
         if outcome.state is IssueState.ISSUED:
             return RedirectResponse(f"/console/invoices/{outcome.number}", 303)
     return RedirectResponse(f"/console/codes/{made.code_id}", 303)
+
+
+def _demand(office: Office, session: Session, form: Mapping[str, str]) -> None:
+    """A 专票 asks for the second factor where the owner says so; looking at one does not. Raises FACTOR-NEEDED."""
+    if form.get("kind") == InvoiceKind.SPECIAL.value and "preview" not in form:
+        factors.demand(office, session, "special")
 
 
 def meant(typed: Typed) -> dict[str, str]:
@@ -321,12 +326,11 @@ async def change(request: Request, session: Session) -> Response:
     form.setdefault("draft_version", "0")
     typed: Typed | None = None
     try:
+        _demand(office, session, form)
         typed = await read_offer(office, shop, form, asking=True)
         if "preview" in form:
             ticket = ticket_of_draft(*mint.preview(office, shop, typed.offer))
             return await _form_page(request, session, shop, form, ticket=ticket, made=made)
-        if typed.offer.kind is InvoiceKind.SPECIAL:
-            factors.demand(office, session, "special")
         version = form.get("version", "")
         await change_code(
             office, shop, made.code_id, typed.offer, by=session.actor, told=meant(typed),

@@ -20,7 +20,7 @@ from piaoma.invoice.draft import InvoiceKind, Line, Pricing
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse
-from piaoma.invoice.rules import text
+from piaoma.invoice.rules import parties, text
 
 from .codes import Offer
 from .deliver import check_address
@@ -176,10 +176,13 @@ def _sale(
         else:
             lines += made
             owners += [at] * len(made)
+    title = _buyer(first)
+    if found.faults and title is not None:  # no rule is asked of the whole then; the title is looked at all the same
+        found.add(parties.check_buyer(title, KINDS.get(_folded(first["kind"]), InvoiceKind.GENERAL)))
     offer, total_fen = None, 0
     if not faults and not found.faults:
         offer = Offer(
-            KINDS[_folded(first["kind"])], tuple(lines), remark=first["remark"], buyer=_buyer(first),
+            KINDS[_folded(first["kind"])], tuple(lines), remark=first["remark"], buyer=title,
             own_number=first["own_number"],
         )  # fmt: skip
         try:

@@ -21,7 +21,7 @@ from piaoma.invoice import rates
 from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse_all
-from piaoma.invoice.rules import text
+from piaoma.invoice.rules import parties, text
 from piaoma.invoice.title_text import parse_title_text
 from piaoma.invoice.vague import is_vague
 
@@ -80,6 +80,10 @@ async def read_offer(office: Office, shop: Merchant, form: Form, *, asking: bool
                 faults.append(_vague(office, made[0], row))
     kind = InvoiceKind.SPECIAL if form.get("kind") == InvoiceKind.SPECIAL.value else InvoiceKind.GENERAL
     faults += _whole(shop, form, kind, asking=asking)
+    if faults:  # no rule is asked of the whole then; what they would say of the rest is said all the same
+        title = read_buyer(form)
+        faults += parties.check_buyer(title, kind) if title else []
+        faults += text.check(form.get("remark", "").strip(), "remark", text.REMARK_MAX)
     refuse_all(faults)
     offer = Offer(
         kind, tuple(lines), _pricing(form), form.get("remark", "").strip(), read_buyer(form),

@@ -135,7 +135,8 @@ def test_without_the_look_beforehand_a_bomb_is_unpacked(monkeypatch: pytest.Monk
 
 def test_formulas_are_named_by_their_cells() -> None:
     """What a formula shows was worked out elsewhere, perhaps never: the cell is told. Only the first sheet counts."""
-    cells = b'<row r="2"><c r="A2"><f>1+1</f><v>2</v></c><c r="C2"  t="str"><f t="shared" si="0">B2</f><v>x</v></c><c r="D2"><v>3</v></c></row>'
+    cells = b'<row r="2"><c r="A2"><f>1+1</f><v>2</v></c><c r="C2"  t="str"><f t="shared" si="0">B2</f><v>x</v></c>'
+    cells += b'<c r="D2"><v>3</v></c></row>'
     found = read_sheet(with_sheet(rows(cells)), "a.xlsx")
     assert found.formulas == {(2, 0), (2, 2)}
     assert read_sheet(b"a,b\n1,=2+2\n", "a.csv").formulas == {(2, 1)}
@@ -150,7 +151,7 @@ def test_figures_dates_and_texts_are_read_as_they_are_shown() -> None:
         sheet = book.add_worksheet()
         sheet.write_row(2, 1, ["a", 59.699999999999996, 58, True, 0.06])
         sheet.write_string(3, 1, "6222000011112222333")
-        sheet.write_datetime(3, 2, datetime(2026, 11, 25), book.add_format({"num_format": "yyyy-mm-dd"}))
+        sheet.write_datetime(3, 2, datetime(2026, 11, 25, tzinfo=None), book.add_format({"num_format": "yyyy-mm-dd"}))
     found = read_sheet(target.getvalue(), "x.xlsx").rows
     assert found == ((3, ("", "a", "59.7", "58", "是", "0.06")), (4, ("", "6222000011112222333", "2026-11-25")))
     assert read_sheet("单号;金额\n甲;1\n".encode("gb18030"), "x.csv").rows[1][1] == ("甲", "1")

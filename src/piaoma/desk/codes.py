@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LIST_MAX = 50
 DAYS_MAX = 365
+OWN_NUMBER_MAX = 60  # characters of the merchant's order number (自有单号)
 NO_FILTER = Filter()
 
 

@@ -20,9 +20,9 @@ from piaoma.invoice.draft import InvoiceKind, Line, Pricing
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse
-from piaoma.invoice.rules import parties, text
+from piaoma.invoice.rules import text
 
-from .codes import Offer
+from .codes import OWN_NUMBER_MAX, Offer
 from .deliver import check_address
 from .goods import Goods, by_name
 from .merchant import Merchant
@@ -32,7 +32,6 @@ from .typed_lines import lines_of, title_of
 if TYPE_CHECKING:
     from .office import Office
 
-OWN_NUMBER_MAX = 60  # characters of an order number
 # Column, title in Chinese and English, other titles that people use.
 COLUMNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("own_number", "单号", "Order number", ("订单号", "自有单号", "流水号", "业务单号", "编号")),
@@ -176,19 +175,15 @@ def _sale(
         else:
             lines += made
             owners += [at] * len(made)
-    title = _buyer(first)
-    if found.faults and title is not None:  # no rule is asked of the whole then; the title is looked at all the same
-        found.add(parties.check_buyer(title, KINDS.get(_folded(first["kind"]), InvoiceKind.GENERAL)))
-    offer, total_fen = None, 0
-    if not faults and not found.faults:
-        offer = Offer(
-            KINDS[_folded(first["kind"])], tuple(lines), remark=first["remark"], buyer=title,
-            own_number=first["own_number"],
-        )  # fmt: skip
-        try:
-            total_fen = to_fen(preview(office, shop, offer)[2].inclusive)
-        except Refused as refused:
-            found.add(refused.refusals, owners)
+    kind = KINDS.get(_folded(first["kind"]), InvoiceKind.GENERAL)
+    offer = Offer(kind, tuple(lines), remark=first["remark"], buyer=_buyer(first), own_number=first["own_number"])
+    total_fen = 0
+    try:
+        total_fen = to_fen(preview(office, shop, offer)[2].inclusive)
+    except Refused as refused:
+        # What the rules say of the whole means nothing while a row of it cannot be read; what they say of parts does.
+        partial = bool(faults or found.faults)
+        found.add([one for one in refused.refusals if not partial or one.field not in ("", "lines")], owners)
     faults += found.faults
     return Sale(
         group[0].number, _key(office, group, seen), tuple(row.cells for row in group), first["buyer_name"], total_fen,

@@ -44,10 +44,13 @@ def lines_of(
     if not typed["name"] and item is None:
         faults.append(Refusal("TEXT-EMPTY", f"{field}.name"))
     code = typed["code"] or (item.code if item else "")
+    if not code and typed["name"]:
+        faults.append(Refusal("LINE-CODE-MISSING", f"{field}.code", {"suggest": _suggested(office, typed["name"])}))
     amount, quantity, price = None, None, None
     rate, zero, preference = Decimal(0), ZeroKind.ORDINARY, ""
     try:
-        rate, zero, preference = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
+        if code or typed["rate"]:
+            rate, zero, preference = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
     except Refused as refused:
         faults += refused.refusals
     try:
@@ -71,6 +74,12 @@ def lines_of(
     if not typed["discount"]:
         return [line]
     return with_discount(line, read_discount(typed["discount"], amount, f"{field}.discount"))
+
+
+def _suggested(office: Office, name: str) -> str:
+    """Codes that fit a name, for a person to choose from."""
+    found = office.catalogue.suggest(name, office.now().date())
+    return "；".join(f"{entry.code} {entry.name}" for entry in found) or "—"
 
 
 def with_discount(line: Line, discount: Decimal) -> list[Line]:
@@ -161,7 +170,7 @@ def _rate(
 
 def chosen_rate(office: Office, shop: Merchant, typed: str, code: str, field: str) -> tuple[Decimal, ZeroKind, str]:
     """Rate, kind of zero and mark of a choice (``0.06``, ``0|exempt|03``), or the usual ones of a code when it is
-    empty. Raises RATE-UNKNOWN when none is clear."""
+    empty. Raises RATE-UNKNOWN, RATE-NOT-CLEAR."""
     if typed:
         figure, _, more = typed.partition("|")
         zero, _, preference = more.partition("|")
@@ -171,5 +180,5 @@ def chosen_rate(office: Office, shop: Merchant, typed: str, code: str, field: st
         return rate, ZeroKind.NOT_ZERO if rate else ZeroKind.ORDINARY, preference[:2]
     usual = usual_rate(office, shop, code)
     if usual is None:
-        raise refuse("RATE-UNKNOWN", field, have="")
+        raise refuse("RATE-NOT-CLEAR", field)
     return usual, ZeroKind.NOT_ZERO if usual else ZeroKind.ORDINARY, ""

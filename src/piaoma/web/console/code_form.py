@@ -7,26 +7,25 @@ empty, or make two lines when it has a discount, so what they say is carried bac
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import msgspec
 
 from piaoma.desk import goods, mint
-from piaoma.desk.codes import Offer
+from piaoma.desk.codes import OWN_NUMBER_MAX, Offer
 from piaoma.desk.merchant import Merchant
 from piaoma.desk.office import Office
 from piaoma.desk.typed_lines import lines_of, title_of
 from piaoma.invoice import rates
 from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing
 from piaoma.invoice.parties import Buyer
-from piaoma.invoice.refusal import Refusal, Refused, refuse_all
-from piaoma.invoice.rules import parties, text
+from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.invoice.rules import text
 from piaoma.invoice.title_text import parse_title_text
 from piaoma.invoice.vague import is_vague
 
 ROWS_MIN, ROWS_MAX = 3, 30  # of the form; a longer invoice is issued from a sheet
-OWN_NUMBER_MAX = 60  # characters of the merchant's order number
 ROW_FIELDS = (
     "name", "code", "rate", "unit", "spec", "preference", "amount", "quantity", "price", "discount",
 )  # fmt: skip
@@ -46,7 +45,7 @@ class Typed(msgspec.Struct, frozen=True):
 
     def at_rows(self, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
         """What the rules said of lines, at the rows of the form."""
-        return tuple(self._at_row(refusal) for refusal in refusals)
+        return tuple(in_order(self._at_row(refusal) for refusal in refusals))
 
     def _at_row(self, refusal: Refusal) -> Refusal:
         found = _PLACE.fullmatch(refusal.field)
@@ -80,17 +79,37 @@ async def read_offer(office: Office, shop: Merchant, form: Form, *, asking: bool
                 faults.append(_vague(office, made[0], row))
     kind = InvoiceKind.SPECIAL if form.get("kind") == InvoiceKind.SPECIAL.value else InvoiceKind.GENERAL
     faults += _whole(shop, form, kind, asking=asking)
-    if faults:  # no rule is asked of the whole then; what they would say of the rest is said all the same
-        title = read_buyer(form)
-        faults += parties.check_buyer(title, kind) if title else []
-        faults += text.check(form.get("remark", "").strip(), "remark", text.REMARK_MAX)
-    refuse_all(faults)
     offer = Offer(
         kind, tuple(lines), _pricing(form), form.get("remark", "").strip(), read_buyer(form),
         own_number=form.get("own_number", "").strip(), drawer=form.get("drawer", "").strip(),
         seller_bank={"yes": True, "no": False}.get(form.get("seller_bank", "")), buyer_bank="buyer_bank_print" in form,
     )  # fmt: skip
-    return Typed(offer, tuple(places), tuple(vague))
+    typed = Typed(offer, tuple(places), tuple(vague))
+    if faults:
+        raise Refused(*in_order([*faults, *_of_the_rest(office, shop, typed)]))
+    return typed
+
+
+def _of_the_rest(office: Office, shop: Merchant, typed: Typed) -> list[Refusal]:
+    """What the rules say of the rows that can be read, of title and remark, when others cannot: all at once."""
+    try:
+        mint.preview(office, shop, typed.offer)
+    except Refused as refused:
+        return [one for one in typed.at_rows(refused.refusals) if one.field not in ("", "lines")]
+    return []
+
+
+def in_order(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Each once, in the order of the form: kind, title, rows, the rest."""
+
+    def place(refusal: Refusal) -> tuple[int, int]:
+        row = _PLACE.fullmatch(refusal.field)
+        if row is not None:
+            return 2, int(row[1])
+        return (0 if refusal.field in ("kind", "pricing") else 1 if refusal.field.startswith("buyer") else 3), 0
+
+    once = {(refusal.cause, refusal.field): refusal for refusal in refusals}
+    return sorted(once.values(), key=place)
 
 
 def _whole(shop: Merchant, form: Form, kind: InvoiceKind, *, asking: bool) -> list[Refusal]:

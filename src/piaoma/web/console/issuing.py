@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from piaoma.desk.office import Office
 
 TYPED_MAX = 50  # characters of what is looked for
-SUGGESTED_MAX = 8
 BUSINESSES = (
     "建筑服务",
     "货物运输服务",
@@ -149,6 +148,8 @@ async def _begun(request: Request, session: Session) -> dict[str, str]:
         form = await _again(office, session.merchant_id, asked["again"])
     if asked.get("buyer", "").isdigit() and len(asked["buyer"]) < 15:
         form |= form_of_buyer((await buyers.buyer_of(office, session.merchant_id, int(asked["buyer"]))).buyer)
+    if asked.get("full"):
+        form["full"] = "1"
     if asked.get("kind") in ("01", "02"):
         form["kind"] = asked["kind"]
     return form
@@ -274,7 +275,7 @@ async def preview(request: Request, session: Session) -> Response:
 async def find_goods(request: Request, session: Session) -> Response:
     """Items of the list for what is typed, with all that a row takes from them."""
     typed = request.query_params.get("q", "")[:TYPED_MAX]
-    found = await goods.find_goods(office_of(request), session.merchant_id, typed, SUGGESTED_MAX)
+    found = await goods.find_goods(office_of(request), session.merchant_id, typed, buyers.SUGGESTED_MAX)
     rows = []
     for item in found:
         filled: dict[str, str] = {}
@@ -362,13 +363,15 @@ async def _form_page(
     office = office_of(request)
     errors = explained(request, refusals)
     merchant_id = session.merchant_id
+    full = bool(made or errors or form.get("full") or form.get("kind") == "01" or form.get("rows") or read_buyer(form))
     return show(
         request, session, "new_code.html", status_of(refusals) if refusals else 200, shop=shop, form=form, made=made,
         stock=await goods.list_goods(office, merchant_id, goods.CHIPS_MAX), quota=await merchant.quota(office, shop),
         rates=rate_choices(shop, office.now().date()), levies=levy_choices(shop), marks_=refund_marks(),
-        errors=errors, ticket=ticket, rows=rows_of(form), rows_max=ROWS_MAX, found=found, businesses=BUSINESSES,
+        errors=errors, ticket=ticket, full=full, rows=rows_of(form), rows_max=ROWS_MAX, found=found,
+        businesses=BUSINESSES, focus=_focus(errors, focus or ("name" if full and not made else "")),
         last_buyers=await buyers.list_buyers(office, merchant_id, 3), special=_special_refusal(session, shop),
-        drafts=[] if made else (await drafts.drafts_of(office, session))[:3], focus=_focus(errors, focus),
+        drafts=[] if made else (await drafts.drafts_of(office, session))[:3],
         has_buyer=read_buyer(form) is not None, missing=set(PROFILE_FOR_SPECIAL) & set(shop.missing),
     )  # fmt: skip
 

@@ -240,4 +240,7 @@
   function later() { clearTimeout(timer); timer = setTimeout(function () { if (address) keep(); }, 900); }
   if (address) { form.addEventListener('input', later); form.addEventListener('change', later); form.addEventListener('submit', function () { clearTimeout(timer); address = ''; }); }
   sums();
+  // The first field that is wrong has the focus, the summary above it its own voice.
+  var first = form.querySelector('[autofocus]');
+  if (first && document.getElementById('errors')) setTimeout(function () { first.focus(); }, 0);
 }());

@@ -151,7 +151,8 @@ def test_figures_dates_and_texts_are_read_as_they_are_shown() -> None:
         sheet = book.add_worksheet()
         sheet.write_row(2, 1, ["a", 59.699999999999996, 58, True, 0.06])
         sheet.write_string(3, 1, "6222000011112222333")
-        sheet.write_datetime(3, 2, datetime(2026, 11, 25, tzinfo=None), book.add_format({"num_format": "yyyy-mm-dd"}))
+        day = datetime(2026, 11, 25)  # noqa: DTZ001 - a sheet has days without a zone
+        sheet.write_datetime(3, 2, day, book.add_format({"num_format": "yyyy-mm-dd"}))
     found = read_sheet(target.getvalue(), "x.xlsx").rows
     assert found == ((3, ("", "a", "59.7", "58", "是", "0.06")), (4, ("", "6222000011112222333", "2026-11-25")))
     assert read_sheet("单号;金额\n甲;1\n".encode("gb18030"), "x.csv").rows[1][1] == ("甲", "1")

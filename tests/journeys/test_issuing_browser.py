@@ -27,8 +27,8 @@ def field(page: Page, name: str) -> str:
 def test_the_path_leads_there_and_a_special_invoice_is_made_by_keyboard_alone(
     browser: Browser, shop: tuple[Served, Page]
 ) -> None:
-    """S15, S16, S19: 开票管理 → 扫码开票 by their names; then no mouse: a 专票 with a buyer typed, three figures of which
-    the third comes by itself, totals at every keystroke that are the server's to the fen, Ctrl+Enter; the code is shown."""
+    """S15, S16, S19: 开票管理 → 扫码开票 by their names. Then no mouse: a 专票 with its buyer typed, three figures of
+    which the third comes by itself, totals at every keystroke that are the server's to the fen, Ctrl+Enter: a code."""
     served, page = shop
     base = served.base_url
     for size in (DESK, {"width": 360, "height": 740}):

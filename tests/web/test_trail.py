@@ -17,7 +17,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
 from piaoma.desk.roles import Role
 from piaoma.web.console.rights import RIGHTS
-from tests.conftest import MEAL, Shop
+from tests.conftest import COMPANY, MEAL, Shop
 from tests.desk.receiving import photographed
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, another_browser, csrf_of, hire, last_mail, mails, owner
@@ -29,10 +29,11 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-# Asks for a file: tests/web/test_received.py does it.
-ELSEWHERE = {"/console/account/factors/passkey", "/console/received"} | CORRECTIONS
+# Asks for a file: tests/web/test_received.py and test_batches.py do it.
+ELSEWHERE = {"/console/account/factors/passkey", "/console/received", "/console/batches"} | CORRECTIONS
 
 
+ROW = {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"}
 STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
 
 
@@ -57,8 +58,12 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
     assert sent.count(".") == signed.count(".")
     return {
         "/console/switch": {"merchant": str(shop.id)},
-        "/console/codes/new": {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"},
+        "/console/codes/new": ROW,
+        "/console/codes/drafts": {"mint_key": "d", "amount1": "58"},
+        "/console/codes/{code_id}/change": {**ROW, "amount1": "60", "version": "1"},
         "/console/codes/{code_id}": {"revoke": "1"},
+        "/console/batches/{batch_id}": {},
+        "/console/settings/buyers": {"buyer_name": COMPANY.name, "buyer_id": COMPANY.taxpayer_id},
         "/console/static/new": {"places": "桌 9", "goods": goods_id, **STATIC_TERMS},
         "/console/static/{static_id}/change": {"places": "桌 10", "goods": "kept", **STATIC_TERMS},
         "/console/static/{static_id}": {"revoke": "1"},

@@ -44,6 +44,8 @@ from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.sealed_file import load_or_create_key
 
 from .approve import finish_for_ever
+from .batches import keep_batches
+from .buyers import keep_buyers
 from .config import Config
 from .exports import keep_tidy
 from .forwarding import keep_forwarding
@@ -250,6 +252,8 @@ async def open_office(
                     asyncio.create_task(keep_shelves(office)),
                     asyncio.create_task(keep_purging(office)),
                     asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_buyers(office)),
+                    asyncio.create_task(keep_batches(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
                     asyncio.create_task(keep_forwarding(office)),

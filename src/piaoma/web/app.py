@@ -27,6 +27,7 @@ from . import (
     static_scan,
     title_book,
     verify,
+    wrong,
 )  # fmt: skip
 from .errors import HANDLERS
 from .middleware import Guard
@@ -34,7 +35,7 @@ from .middleware import Guard
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
 CUSTOMER = [
     *scan.routes, *static_scan.routes, *reissue.routes, *hand_on.routes, *questions.routes, *my.routes,
-    *title_book.routes, *installable.routes, *find_shop.routes,
+    *title_book.routes, *installable.routes, *find_shop.routes, *wrong.routes,
 ]  # fmt: skip
 # Tried in this order.
 ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]

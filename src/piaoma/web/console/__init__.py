@@ -2,6 +2,9 @@
 
 from . import (
     account,
+    batches,
+    buyers,
+    checkup,
     codes,
     corrections,
     customers,
@@ -9,6 +12,7 @@ from . import (
     exports,
     inbox,
     invoices,
+    issuing,
     links,
     received,
     reports,
@@ -22,7 +26,8 @@ from . import (
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *received.routes, *corrections.routes, *customers.routes, *reports.routes,
-    *settings.routes, *account.routes, *staff.routes, *trail.routes,
+    *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
+    *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
+    *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *account.routes,
+    *staff.routes, *trail.routes,
 ])  # fmt: skip

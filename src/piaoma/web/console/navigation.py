@@ -35,6 +35,8 @@ ALWAYS = (
 GROUPS = (
     Group("nav_group_codes", (
         Place("/console/codes", "nav_codes"),
+        Place("/console/batches", "nav_batches"),
+        Place("/console/codes/drafts", "drafts"),
         Place("/console/static", "nav_static"),
     )),
     Group("nav_group_books", (
@@ -50,6 +52,8 @@ GROUPS = (
     )),
     Group("nav_group_settings", (
         Place("/console/settings/goods", "nav_goods"),
+        Place("/console/settings/buyers", "nav_buyers"),
+        Place("/console/settings/check", "check_master"),
         Place("/console/settings/profile", "nav_profile"),
         Place("/console/settings/people", "nav_people"),
         Place("/console/settings/shops", "nav_shops"),

@@ -22,6 +22,7 @@ from piaoma.store import Transaction, milliseconds, write_block
 
 from .codes import Code, Offer, code
 from .events import Actor, record
+from .limits import check_limits
 from .merchant import Merchant, quota
 from .sales import give_number
 
@@ -66,9 +67,9 @@ async def mint(
 ) -> Code:
     """Make a code; the same ``mint_key`` with the same offer gives the same code.
 
-    Raises ``Refused``: the faults of the draft, QUOTA-EXCEEDED when this month's quota cannot cover it, CODE-VALIDITY,
-    ISSUE-CHANNEL-DOWN while that is not known, ISSUE-KEY-REUSED, SYMBOL-UNREADABLE when its symbol could not be read
-    back.
+    Raises ``Refused``: the faults of the draft, MERCHANT-LIMIT-AMOUNT and -CODES, QUOTA-EXCEEDED when this month's
+    quota cannot cover it, ISSUE-CHANNEL-DOWN while that is not known, CODE-VALIDITY, ISSUE-KEY-REUSED,
+    SYMBOL-UNREADABLE when its symbol could not be read back.
     """
     if not DAYS_MIN <= days <= DAYS_MAX:
         raise refuse("CODE-VALIDITY", "days")
@@ -77,6 +78,7 @@ async def mint(
     if not merchant.verified and not office.config.sandbox:
         raise refuse("MERCHANT-UNVERIFIED")
     _, _, sums = preview(office, merchant, offer)
+    await check_limits(office, merchant.merchant_id, sums.inclusive)
     month = await quota(office, merchant)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")

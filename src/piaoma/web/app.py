@@ -15,6 +15,7 @@ from piaoma.desk.office import open_office
 from . import (
     console,
     hand_on,
+    help,
     home,
     installable,
     log,
@@ -24,8 +25,10 @@ from . import (
     reissue,
     scan,
     static_scan,
+    support,
     title_book,
     verify,
+    version,
 )  # fmt: skip
 from .errors import HANDLERS
 from .middleware import Guard
@@ -36,7 +39,10 @@ CUSTOMER = [
     *title_book.routes, *installable.routes,
 ]  # fmt: skip
 # Tried in this order.
-ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
+ROUTES = [
+    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes,
+    *console.routes, *operator.routes,
+]  # fmt: skip
 
 
 def create_app(config: Config) -> Starlette:

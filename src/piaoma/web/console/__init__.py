@@ -7,6 +7,7 @@ from . import (
     customers,
     entry,
     exports,
+    helpdesk,
     inbox,
     invoices,
     links,
@@ -23,5 +24,5 @@ from .access import declared
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
     *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *account.routes, *staff.routes, *trail.routes,
+    *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
 ])  # fmt: skip

@@ -119,6 +119,11 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
     ("GET", "/console/events"): Right(BOOKS),
+    # Support, announcements, the channel, training
+    ("GET", "/console/support"): Right(EVERYBODY),
+    ("GET", "/console/support/{ticket_id}"): Right(EVERYBODY),
+    ("POST", "/console/support/{ticket_id}"): Right(EVERYBODY, "ticket.reply"),
+    ("POST", "/console/announcements/dismiss"): Right(EVERYBODY, "announcement.dismiss"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),
@@ -148,8 +153,18 @@ OPEN = frozenset({
     ("GET", "/recover"), ("POST", "/recover"), ("GET", "/recover/{secret}"), ("POST", "/recover/{secret}"),
     ("GET", "/join/{secret}"), ("POST", "/join/{secret}"),
 })  # fmt: skip
-# For operators of the platform alone (``web/operator.py``).
-OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}")})
+# For operators of the platform alone (``web/operator.py``, ``web/operation.py``).
+OPERATORS = frozenset({
+    ("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}"),
+    ("GET", "/operator/tickets"),
+    ("GET", "/operator/tickets/{merchant_id}/{ticket_id}"), ("POST", "/operator/tickets/{merchant_id}/{ticket_id}"),
+    ("GET", "/operator/health"), ("POST", "/operator/health"),
+    ("GET", "/operator/retention"), ("POST", "/operator/retention"),
+    ("GET", "/operator/announcements"), ("POST", "/operator/announcements"),
+    ("GET", "/operator/audits"), ("POST", "/operator/audits"),
+    ("GET", "/operator/trail"),
+    ("GET", "/operator/merchants/{merchant_id}"), ("POST", "/operator/merchants/{merchant_id}"),
+})  # fmt: skip
 
 
 def may(role: Role, path: str, method: str = "GET", *, by_pin: bool = False) -> bool:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import applications, questions, sessions, static_codes, tills
+from piaoma.desk import applications, questions, sessions, static_codes, tickets, tills
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
@@ -36,6 +36,10 @@ PUBLIC = (
     "/offline",
     "/",
     "/help",
+    "/support",
+    "/feedback",
+    "/news",
+    "/version.json",
     "/verify",
     "/static/",
     "/favicon.ico",
@@ -113,7 +117,7 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     return {
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
-        "export_id": await _running_export(shop), **await _static_code(shop),
+        "export_id": await _running_export(shop), "ticket_id": await _ticket(shop), **await _static_code(shop),
     }  # fmt: skip
 
 
@@ -125,6 +129,12 @@ async def _static_code(shop: Shop) -> dict[str, str]:
     wanted = applications.Wanted(Decimal(58), office.now().date(), COMPANY)
     asked = [await applications.apply(office, code.token, "phone", wanted, apply_key=key) for key in ("a", "b")]
     return {"static_id": str(code.static_id), "application_id": str(asked[0].application_id)}
+
+
+async def _ticket(shop: Shop) -> str:
+    """A ticket of the shop's owner."""
+    opened = await tickets.open_ticket(shop.office, await owner(shop), "slow", "很慢", tickets.Context())
+    return str(opened.ticket_id)
 
 
 async def _running_export(shop: Shop) -> str:
@@ -246,6 +256,7 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "export_id": "1",
         "static_id": "1",
         "application_id": "1",
+        "ticket_id": "1",
     }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

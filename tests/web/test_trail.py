@@ -25,7 +25,8 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS
+# Leads to another merchant's pages: tests/web/test_training.py.
+ELSEWHERE = {"/console/account/factors/passkey", "/console/training"} | CORRECTIONS
 
 
 STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
@@ -61,6 +62,8 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/invoices/{number}": {"email": "someone@example.cn"},
         "/console/deliveries/retry": {},
         "/console/questions": {"question": question, "answer": "今天给您换开"},
+        "/console/support/{ticket_id}": {"text": "还是慢"},
+        "/console/announcements/dismiss": {"announcement": "5"},
         "/console/mails": {f"mail:{number}:mail:0": "1"},
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from piaoma.channels import SessionState
+from piaoma.channels import SessionState, Unavailable
 from piaoma.codes.token import canonical
 from piaoma.invoice.money import format_yuan
 from piaoma.invoice.red import BlueState
@@ -95,9 +95,15 @@ async def _store(office: Office, _: Asked) -> Check:
     return Check("store", Light.WARN if took_ms > SLOW_MS else Light.OK, values={"ms": f"{took_ms:.0f}"})
 
 
-async def _channel(office: Office, _: Asked) -> Check:
-    """The issuing channel can be used."""
+async def _channel(office: Office, asked: Asked) -> Check:
+    """The issuing channel can be used, by this merchant if there is one."""
     state = await office.channel.session_state()
+    if state is SessionState.OK and asked.merchant_id is not None:
+        shop = await merchant.merchant(office, asked.merchant_id)
+        try:
+            await office.channel.get_quota(shop.taxpayer_id, month_of(office.now()))
+        except Unavailable:
+            state = SessionState.DOWN
     if state is SessionState.OK:
         return Check("channel", Light.OK)
     if state is SessionState.DOWN:
@@ -288,7 +294,7 @@ _SHOP: tuple[tuple[str, Look], ...] = (
 _SYSTEM: tuple[tuple[str, Look], ...] = (
     ("store", _store), ("channel", _channel), ("signer", _signer), ("waiting", _waiting), ("mail", _mail),
 )  # fmt: skip
-# By the name of the page that shows them; ``platform`` is the operators'.
+# By the name of the page that shows them; ``platform`` and ``channel`` are pages of their own.
 TOPICS: dict[str, tuple[tuple[str, Look], ...]] = {
     "cannot-log-in": (("store", _store), ("mail", _mail), ("channel", _channel)),
     "code-fails": (*_SYSTEM[:3], *_SHOP),
@@ -298,4 +304,11 @@ TOPICS: dict[str, tuple[tuple[str, Look], ...]] = {
     "old-version": (("store", _store),),
     "complex": (*_SYSTEM, *_SHOP),
     "platform": _SYSTEM,
+    "channel": (
+        ("channel", _channel),
+        ("signer", _signer),
+        ("quota", _quota),
+        ("numbers", _numbers),
+        ("waiting", _waiting),
+    ),
 }

@@ -61,7 +61,7 @@ async def queue(office: Office, find: str = "") -> list[Registered]:
     if find:
         escaped = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         rows = await office.database.read(
-            f"{_MERCHANTS} WHERE c.name LIKE $1 ESCAPE '!' OR c.taxpayer_id LIKE $1 ESCAPE '!'"
+            f"{_MERCHANTS} WHERE c.trains IS NULL AND (c.name LIKE $1 ESCAPE '!' OR c.taxpayer_id LIKE $1 ESCAPE '!')"
             " ORDER BY c.created_at_ms LIMIT $2",
             f"%{escaped}%", QUEUE_MAX,
         )  # fmt: skip

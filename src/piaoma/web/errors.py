@@ -80,6 +80,12 @@ _STATUSES = {
     "LIST-LINK-GONE": 410,
     "SHARE-GONE": 410,
     "QUESTION-NOT-FOUND": 404,
+    "TICKET-NOT-FOUND": 404,
+    "TICKET-NO-CONSENT": 403,
+    "TRAINING-OUTSIDE": 409,
+    "TRAINING-ONLY-SANDBOX": 409,
+    "AUDIT-RUNNING": 409,
+    "ANNOUNCEMENT-NOT-FOUND": 404,
 }
 _log = structlog.get_logger("piaoma.web")
 

@@ -31,7 +31,7 @@ from piaoma.invoice.refusal import Refusal, Refused, refuse
 from .console.access import read_form
 from .console.account import number_of
 from .errors import explained, status_of
-from .help.checking import shown as shown_check
+from .lights import shown as shown_check
 from .page import office_of, render
 
 REFRESH_SECONDS = 5  # of the page of audits while one runs

@@ -93,3 +93,18 @@ CREATE TABLE merchant_limits (
     codes_day_max BIGINT NOT NULL DEFAULT 0,
     total_max_fen BIGINT NOT NULL DEFAULT 0
 );
+
+-- Training (演练): trains names the real merchant that this one is the practice ground of. Its rows are like any other's.
+ALTER TABLE merchants ADD COLUMN trains BIGINT;
+CREATE UNIQUE INDEX merchants_in_training ON merchants (trains) WHERE trains IS NOT NULL;
+
+-- How far somebody is with an exercise. ended_at_ms is when he ended the fault that was rehearsed.
+CREATE TABLE training_steps (
+    merchant_id   BIGINT NOT NULL REFERENCES merchants (merchant_id),
+    person_id     BIGINT NOT NULL,
+    exercise      TEXT NOT NULL,
+    started_at_ms BIGINT NOT NULL,
+    ended_at_ms   BIGINT,
+    done_at_ms    BIGINT,
+    PRIMARY KEY (merchant_id, person_id, exercise)
+);

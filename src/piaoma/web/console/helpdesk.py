@@ -6,14 +6,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import announcements, tickets
+from piaoma.desk import announcements, diagnose, tickets, training
+from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Session
 from piaoma.desk.tickets import Ticket, TicketState
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
+from piaoma.web.lights import shown
 from piaoma.web.page import office_of
 
-from .access import page, read_form, show
+from .access import page, read_form, session_secret, show
 from .account import number_of
 from .search import onward
 
@@ -60,8 +62,43 @@ async def dismiss(request: Request, session: Session) -> Response:
     return RedirectResponse("/console", 303)
 
 
+async def practice(request: Request, session: Session) -> Response:
+    """演练: the practice ground, six exercises with a list of what to do, faults that are switched on and off."""
+    office = office_of(request)
+    if request.method == "POST":
+        form = await read_form(request)
+        secret = session_secret(request)
+        if "enter" in form:
+            await training.enter(office, session, secret)
+        elif "leave" in form:
+            await training.leave(office, session, secret)
+        elif "end" in form:
+            await training.end_fault(office, session, form["end"])
+        else:
+            await training.start(office, session, form.get("start", ""))
+        return RedirectResponse("/console/training", 303)
+    own = session.merchant_id if session.trains is None else session.trains
+    return show(
+        request, session, "training.html", steps=await training.steps(office, session), possible=office.config.sandbox,
+        everybody=await training.progress(office, own) if session.role is Role.OWNER else [],
+    )  # fmt: skip
+
+
+async def channel(request: Request, session: Session) -> Response:
+    """开票渠道: which one, whether it can be used, what is left of quota and numbers, what to do."""
+    office = office_of(request)
+    asked = diagnose.Asked(session.merchant_id, session.role)
+    checks = await diagnose.diagnose(office, "channel", asked)
+    return show(
+        request, session, "channel.html", checks=[shown(request, one) for one in checks], name=office.channel.name,
+        numbering=(await office.numbering()).value,
+    )  # fmt: skip
+
+
 routes = [
     Route("/console/support", page(my_tickets)),
     Route("/console/support/{ticket_id}", page(ticket), methods=["GET", "POST"]),
     Route("/console/announcements/dismiss", page(dismiss), methods=["POST"]),
+    Route("/console/training", page(practice), methods=["GET", "POST"]),
+    Route("/console/settings/channel", page(channel)),
 ]

@@ -124,6 +124,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/support/{ticket_id}"): Right(EVERYBODY),
     ("POST", "/console/support/{ticket_id}"): Right(EVERYBODY, "ticket.reply"),
     ("POST", "/console/announcements/dismiss"): Right(EVERYBODY, "announcement.dismiss"),
+    ("GET", "/console/settings/channel"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/training"): Right(EVERYBODY),
+    ("POST", "/console/training"): Right(EVERYBODY, "training.enter"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),

@@ -17,7 +17,8 @@ from .search import onward, read_filter
 
 GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
           "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
-          "merchant.", "ticket.", "announcement.")  # fmt: skip
+          "merchant.", "ticket.", "announcement.",
+          "training.")  # fmt: skip
 
 
 def shown(request: Request, name: str, value: str) -> str:

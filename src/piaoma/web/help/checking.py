@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import msgspec
 from starlette.requests import Request
 
 from piaoma.desk import diagnose, sessions
@@ -13,7 +12,8 @@ from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal
 from piaoma.web import cookies
 from piaoma.web.console.entry import login_wait
-from piaoma.web.page import language_of, office_of, text_of, version
+from piaoma.web.lights import Shown, shown
+from piaoma.web.page import office_of, version
 from piaoma.web.throttle import Throttle
 
 COOKIES_WORK = "pm_k"  # set by the page, looked for by its check
@@ -30,17 +30,6 @@ OLDEST = (
 _ANCIENT = ("MSIE ", "Trident/", "Presto/")
 
 _codes = Throttle(burst=20, per_minute=20)
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """A check in the words of the page."""
-
-    name: str
-    label: str
-    light: str
-    said: str
-    cause: str
-    link: str
 
 
 async def session_or_none(request: Request) -> Session | None:
@@ -114,17 +103,3 @@ def _browser(request: Request) -> Check:
             if int(found[1]) < oldest:
                 return Check("browser", Light.BAD, values=told)
     return Check("browser", Light.OK if known else Light.UNKNOWN, values=told)
-
-
-def shown(request: Request, one: Check) -> Shown:
-    t, language = text_of(request), language_of(request)
-    label = t(f"check_{one.name.partition('_')[0]}")
-    if one.why is not None:
-        said, cause = f"{one.why.what(language)} {one.why.remedy(language)}", one.why.cause
-    elif one.light is Light.UNKNOWN and one.name not in ("quota", "browser"):
-        said, cause = t("check_unknown"), ""
-    elif one.name == "cookies" and one.light is Light.BAD:
-        said, cause = t("device_fail_cookies"), ""
-    else:
-        said, cause = t(f"check_{one.name}_{one.light.value}", **one.values), ""
-    return Shown(one.name, label, one.light.value, said, cause, one.link)

@@ -97,13 +97,20 @@ def _score(query: str, pieces: list[str], one: Entry) -> float:
         lowered = text.lower()
         if len(query) > 1 and query in lowered:
             score += 4 * place
-        score += place * sum(piece in lowered for piece in pieces) / len(pieces)
+        score += place * sum(_holds(lowered, piece) for piece in pieces) / len(pieces)
     letters = query.replace(" ", "")
     if letters.isascii() and letters.isalpha() and len(letters) > 1:
         score += max((_sound_score(letters, sound) for sound in one.sounds), default=0.0)
     elif score < _TEXT:
         return 0.0
     return score * one.weight if score >= _TEXT / 2 else 0.0
+
+
+def _holds(text: str, piece: str) -> bool:
+    """Whether a piece stands in a text: Chinese anywhere, letters at the beginning of a word."""
+    if not piece.isascii():
+        return piece in text
+    return re.search(rf"(?<![a-z0-9]){re.escape(piece)}", text) is not None
 
 
 def _sound_score(letters: str, sound: str) -> float:

@@ -10,10 +10,11 @@ from piaoma.desk import diagnose, helped
 from piaoma.invoice.refusal import Refusal, Refused, causes, refuse
 from piaoma.web import forms
 from piaoma.web.errors import explained
+from piaoma.web.lights import Shown
 from piaoma.web.page import language_of, office_of, render, text_of
 from piaoma.web.throttle import Throttle
 
-from .checking import COOKIES_WORK, Shown, check, device_checks, session_or_none
+from .checking import COOKIES_WORK, check, device_checks, session_or_none
 from .finding import QUERY_MAX, search
 from .guides import Guide, about, guides
 

@@ -37,7 +37,7 @@ LATE_SECONDS = 60  # that an issue waits for the tax platform, from which that i
 MAIL_LATE_SECONDS = 300  # that a mail is overdue
 LOW_QUOTA_PERCENT = 10
 RECENT_MS = 86_400_000  # how far back refusals are looked at
-RECENT_MAX = 200  # codes looked at for them
+RECENT_MAX = 200  # issues looked at for them
 TYPED_MAX = 60  # characters of a short code or number
 
 _MAKERS = frozenset({Role.OWNER, Role.CLERK, Role.CASHIER})
@@ -228,13 +228,15 @@ async def _recent(office: Office, asked: Asked) -> Check | None:
 
 
 async def _recent_causes(office: Office, merchant_id: int) -> Counter[str]:
+    """What the channel refused, as the store has it, and what was turned away before it got there."""
+    since_ms = milliseconds(office.now()) - RECENT_MS
     rows = await office.database.read(
-        "SELECT refusal FROM codes WHERE merchant_id = $1 AND refusal IS NOT NULL AND changed_at_ms >= $2"
-        " ORDER BY changed_at_ms DESC LIMIT $3",
-        merchant_id, milliseconds(office.now()) - RECENT_MS, RECENT_MAX,
+        "SELECT refusal FROM issues WHERE merchant_id = $1 AND state = 'refused' AND submitted_at_ms >= $2"
+        " ORDER BY submitted_at_ms DESC LIMIT $3",
+        merchant_id, since_ms, RECENT_MAX,
     )  # fmt: skip
-    told = (msgspec.json.decode(row[0], type=tuple[Refusal, ...]) for row in rows)
-    return Counter(refusals[0].cause for refusals in told if refusals)
+    told = (msgspec.json.decode(row[0], type=tuple[Refusal, ...]) for row in rows if row[0])
+    return Counter(refusals[0].cause for refusals in told if refusals) + office.turned_away.since(merchant_id, since_ms)
 
 
 async def refused_lately(office: Office, merchant_id: int, cause: str) -> int:
@@ -244,10 +246,10 @@ async def refused_lately(office: Office, merchant_id: int, cause: str) -> int:
 
 async def _code(office: Office, asked: Asked) -> Check | None:
     """A short code that was typed: whether it is one of ours, and whether it can be used now."""
-    token = canonical(asked.typed[:TYPED_MAX])
     if not asked.typed.strip() or _is_number(asked.typed):
         return None
     try:
+        token = canonical(asked.typed[:TYPED_MAX])
         if static_codes.is_static(office, token):
             code, shop = await static_codes.scan_static(office, token)
             faults = closed(code, shop)

@@ -59,6 +59,7 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .turned_away import TurnedAway
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -120,6 +121,7 @@ class Office:
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.turned_away = TurnedAway()
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property

@@ -60,6 +60,8 @@ def _of_request(request: Request, topic: str, session: Session | None) -> list[C
         return [_cookies(request), _secure(request), _tries(request), _session(session)]
     if topic in ("old-version", "complex"):
         return [_browser(request), Check("version", Light.OK, values={"version": version()})]
+    if topic == "wrong-data":
+        return [_session(session)]
     if topic == "cannot-scan":
         return [_browser(request)]
     return []

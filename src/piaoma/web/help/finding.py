@@ -71,7 +71,7 @@ def search(query: str, language: Language) -> list[Entry]:
     scored = [(_score(query, pieces, one), place, one) for place, one in enumerate(entries(language))]
     best = sorted(((-score, place, one) for score, place, one in scored if score > 0), key=lambda item: item[:2])
     found = [one for _, _, one in best[:FOUND_MAX]]
-    if not found or not query.isascii():
+    if not query.isascii():
         return found
     # A code read off a receipt or a screen is often a letter wrong.
     near = difflib.get_close_matches(query.upper(), causes(), 3, _CODE_LIKENESS)

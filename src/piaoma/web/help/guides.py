@@ -34,6 +34,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zh: str
     en: str
     link: str = ""
+    go: str = ""  # the word on the button that leads there
     picture: str = ""
 
 
@@ -67,6 +68,7 @@ class Part(msgspec.Struct, frozen=True):
     paragraphs: tuple[str, ...]
     points: tuple[str, ...]
     link: str
+    go: str
     picture: Picture | None
 
 
@@ -149,15 +151,16 @@ def _part(part: _Part, language: Language) -> Part:
         paragraphs=tuple(line for line in lines if not line.startswith("- ")),
         points=tuple(line.removeprefix("- ") for line in lines if line.startswith("- ")),
         link=part.link,
-        picture=picture(part.picture) if part.picture else None,
+        go=words()[part.go][language] if part.go else "",
+        picture=picture(part.picture, language) if part.picture else None,
     )
 
 
 @cache
-def picture(name: str) -> Picture | None:
-    """A picture of the guides, with the size that stands in the first bytes of its file, so that the page does not
+def picture(name: str, language: Language) -> Picture | None:
+    """A picture of the guides, with its size, which stands in the first bytes of the file, so that the page does not
     jump; None while ``make pictures`` has not made it yet."""
-    address, data = static_files().get(f"guide-{name}.png", ("", b""))
+    address, data = static_files().get(f"guide-{name}.{language}.png", ("", b""))
     return Picture(address, int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) if data else None
 
 

@@ -100,8 +100,8 @@ def test_an_announcement_reaches_whom_it_is_for_until_he_puts_it_away(tmp_path: 
         csrf = hidden(await platform.get("/operator/announcements"), "csrf")
         today = shop.office.now().date()
         good = {"csrf": csrf, "kind": "notice", "title_zh": "周六维护", "title_en": "Maintenance",
-                "text_zh": "两点到三点", "text_en": "two to three", "first_day": str(today), "last_day": str(today + timedelta(days=3)),
-                "audience": ""}  # fmt: skip
+                "text_zh": "两点到三点", "text_en": "two to three", "first_day": str(today),
+                "last_day": str(today + timedelta(days=3)), "audience": ""}  # fmt: skip
         for wrong, cause in (
             ({"title_en": ""}, "TEXT-EMPTY"), ({"text_zh": "<b>"}, "TEXT-ANGLE-BRACKET"),
             ({"last_day": ""}, "ANNOUNCEMENT-DAYS"), ({"audience": "123"}, "ANNOUNCEMENT-AUDIENCE"),

@@ -85,8 +85,10 @@
     var wanted = pieces(text), whole = text.toLowerCase();
     entries.map(function (entry, place) {
       var title = entry.querySelector('h2').textContent.toLowerCase(), find = (entry.getAttribute('data-find') || '').toLowerCase(), all = entry.textContent.toLowerCase(), score = 0;
-      if (entry.id.toLowerCase() === whole) score = 1000;
+      if (whole.length > 1) score = 20 * (title.indexOf(whole) >= 0) + 20 * (find.indexOf(whole) >= 0);
       wanted.forEach(function (piece) { score += (title.indexOf(piece) >= 0 ? 6 : 0) + (find.indexOf(piece) >= 0 ? 5 : 0) + (all.indexOf(piece) >= 0 ? 1 : 0); });
+      score *= Number(entry.getAttribute('data-weight'));
+      if (entry.id.toLowerCase() === whole) score = 1000;
       return {entry: entry, score: score, place: place};
     }).sort(function (one, other) { return other.score - one.score || one.place - other.place; }).forEach(function (row) {
       row.entry.hidden = wanted.length > 0 && row.score === 0; home.appendChild(row.entry);

@@ -127,6 +127,7 @@ def test_every_page_leads_to_support_with_what_belongs_to_it(tmp_path: Path) -> 
             assert links, path
             assert f"request={answer.headers['x-request-id']}" in links[-1], path
             assert token not in "".join(links)
+            assert 'class="sample"' in answer.text, f"S82: {path} does not say that these are samples"
             causes_ = re.findall(r'class="code" href="/help/([A-Z-]+)"', answer.text)
             if answer.status_code >= 400:
                 assert f"cause={causes_[0]}" in links[-1], path

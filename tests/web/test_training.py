@@ -8,15 +8,18 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 
-from piaoma.desk import merchant, reissue, training
+from piaoma.desk import accounts, merchant, reissue, staff, training
+from piaoma.desk.config import Config
 from piaoma.desk.events import list_events
 from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Session, session_of
 from piaoma.invoice.parties import Buyer
+from piaoma.invoice.refusal import Refused
 from tests.conftest import Shop
 from tests.web.browsing import browse, hidden, issue_by_pages
-from tests.web.people import another_browser, csrf_of, hire, owner
+from tests.web.people import PASSWORD, another_browser, csrf_of, hire, owner
 
 ITEM = {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"}
 
@@ -166,6 +169,24 @@ def test_training_belongs_to_the_sandbox(tmp_path: Path) -> None:
         return hidden(await browser.get("/console/training"), "csrf")
 
     browse(tmp_path, story)
+
+
+def test_whoever_is_switched_off_is_out_of_the_practice_ground_too(config: Config) -> None:
+    """His session there ends with his next request, he cannot log in to it, and his role there follows."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        session = await hire(shop, Role.CLERK, "clerk")
+        clerk = another_browser(client, session)
+        await _press(clerk, enter="1")
+        ground = (await _now(shop, session)).merchant_id
+        await staff.change_member(shop.office, shop.actor, session.person_id, role=Role.CASHIER, active=True)
+        assert (await _now(shop, session)).role is Role.CASHIER and (await _now(shop, session)).merchant_id == ground
+        await staff.change_member(shop.office, shop.actor, session.person_id, role=Role.CLERK, active=False)
+        assert await session_of(shop.office, session.secret) is None
+        with pytest.raises(Refused, match="ACCOUNT-LOGIN-WRONG"):
+            await accounts.log_in(shop.office, "clerk", PASSWORD)
+
+    browse(config, story)
 
 
 def test_the_first_run_leads_to_the_first_sample_and_survives_logging_out(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_an_audit_runs_behind_the_page_and_its_history_stays(config: Config) -> 
             await transaction.execute("UPDATE audit_runs SET state = 'running', ended_at_ms = NULL")
         busy = await platform.post("/operator/audits", data={"csrf": csrf})
         assert busy.status_code == 409 and "AUDIT-RUNNING" in busy.text and "开始审计" in busy.text
+        assert '<meta http-equiv="refresh" content="5">' in (await platform.get("/operator/audits")).text, "it follows"
 
     browse(config, story)
 

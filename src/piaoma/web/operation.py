@@ -177,7 +177,7 @@ async def auditing(request: Request, operator: Session) -> Response:
     running = any(run.state == "running" for run in runs)
     return _show(
         request, operator, "audits.html", refusals, runs=runs, running=running,
-        refresh=REFRESH_SECONDS if running else 0,
+        turn_seconds=REFRESH_SECONDS,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import applications, batches, questions, sessions, static_codes, tills
+from piaoma.desk import applications, batches, questions, sessions, static_codes, tickets, tills
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
@@ -38,6 +38,10 @@ PUBLIC = (
     "/offline",
     "/",
     "/help",
+    "/support",
+    "/feedback",
+    "/news",
+    "/version.json",
     "/verify",
     "/static/",
     "/favicon.ico",
@@ -116,7 +120,7 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
         "export_id": await _running_export(shop), "entry": (await photographed(shop)).number,
-        "batch_id": await _batch(shop), "what": "faults",
+        "batch_id": await _batch(shop), "what": "faults", "ticket_id": await _ticket(shop),
         **await _static_code(shop),
     }  # fmt: skip
 
@@ -136,6 +140,12 @@ async def _batch(shop: Shop) -> str:
     head = "购买方名称,项目名称,税收分类编码,含税金额,税率\n"
     data = (head + f"个人,{MEAL.name},{MEAL.code},58,6%\n").encode()
     return await batches.check_sheet(shop.office, shop.actor, "a.csv", data, "issue")
+
+
+async def _ticket(shop: Shop) -> str:
+    """A ticket of the shop's owner."""
+    opened = await tickets.open_ticket(shop.office, await owner(shop), "slow", "很慢", tickets.Context())
+    return str(opened.ticket_id)
 
 
 async def _running_export(shop: Shop) -> str:
@@ -262,6 +272,7 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "application_id": "1",
         "batch_id": "1",
         "what": "faults",
+        "ticket_id": "1",
     }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

@@ -29,8 +29,11 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-# Asks for a file: tests/web/test_received.py and test_batches.py do it.
-ELSEWHERE = {"/console/account/factors/passkey", "/console/received", "/console/batches"} | CORRECTIONS
+# Asks for a file: tests/web/test_received.py and test_batches.py do it. Leads to another merchant's pages:
+# tests/web/test_training.py.
+ELSEWHERE = {
+    "/console/account/factors/passkey", "/console/received", "/console/batches", "/console/training",
+} | CORRECTIONS  # fmt: skip
 
 
 ROW = {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"}
@@ -72,6 +75,8 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/invoices/{number}": {"email": "someone@example.cn"},
         "/console/deliveries/retry": {},
         "/console/questions": {"question": question, "answer": "今天给您换开"},
+        "/console/support/{ticket_id}": {"text": "还是慢"},
+        "/console/announcements/dismiss": {"announcement": "5"},
         "/console/mails": {f"mail:{number}:mail:0": "1"},
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},

@@ -31,6 +31,7 @@ from piaoma.store import (
     RedClaim,
     add_block,
     earlier_outcome,
+    milliseconds,
     month_of,
     numbers_left,
     set_quota,
@@ -77,6 +78,7 @@ async def issue(
     now = office.now()
     fault = office.signer.fault_at(now)
     if fault is not None:
+        office.turned_away.note(merchant_id, fault, milliseconds(now))
         return _nothing_submitted(fault)
     faults = rules.check(draft, now.date(), office.catalogue)
     if faults:
@@ -147,7 +149,16 @@ async def issue_red(
 
 
 async def _submit(office: Office, request: IssueRequest) -> Outcome:
-    """Write a request, and call the channel when it numbers by call."""
+    """Write a request, and call the channel when it numbers by call; remember why it was turned away, if it was."""
+    outcome = await _submitted(office, request)
+    if outcome.refusals:
+        office.turned_away.note(request.merchant_id, outcome.refusals[0].cause, milliseconds(request.issued_at))
+    elif outcome.number and not outcome.repeated:
+        office.turned_away.passed(request.merchant_id)
+    return outcome
+
+
+async def _submitted(office: Office, request: IssueRequest) -> Outcome:
     try:
         remote = await office.numbering() is Numbering.REMOTE
         if remote:

@@ -63,6 +63,7 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .turned_away import TurnedAway
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -127,6 +128,7 @@ class Office:
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
         self.mail_in_port = 0  # at which mail is taken in, when it is
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.turned_away = TurnedAway()
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property

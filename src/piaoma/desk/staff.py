@@ -184,6 +184,9 @@ async def _join(transaction: Transaction, now: datetime, row: Row, person_id: in
     await record(transaction, Actor(merchant_id, person_id, name), now, "staff.join", name, after={"role": role})
 
 
+_HERE = "(SELECT merchant_id FROM merchants WHERE merchant_id = $1 OR trains = $1)"
+
+
 async def change_member(office: Office, by: Actor, person_id: int, *, role: Role, active: bool) -> None:
     """Give somebody another role, switch him off, or on again. What he made keeps his name.
 
@@ -202,8 +205,9 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
         )  # fmt: skip
         if not rows:
             raise refuse("STAFF-NOT-FOUND")
+        # The merchant's practice ground (``training``) lets in whom the merchant lets in, and as what he is.
         await transaction.execute(
-            "UPDATE memberships SET role = $3, active = $4 WHERE merchant_id = $1 AND person_id = $2",
+            f"UPDATE memberships SET role = $3, active = $4 WHERE merchant_id IN {_HERE} AND person_id = $2",  # noqa: S608
             by.merchant_id, person_id, role.value, int(active),
         )  # fmt: skip
         owners = await transaction.fetch(
@@ -213,8 +217,9 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
             raise refuse("STAFF-LAST-OWNER")
         if not active:
             await transaction.execute(
-                "DELETE FROM sessions WHERE merchant_id = $1 AND person_id = $2", by.merchant_id, person_id
-            )
+                f"DELETE FROM sessions WHERE merchant_id IN {_HERE} AND person_id = $2",  # noqa: S608
+                by.merchant_id, person_id,
+            )  # fmt: skip
         before = {"role": rows[0][0], "active": bool(rows[0][1])}
         after = {"role": role.value, "active": active}
         await record(transaction, by, office.now(), "staff.change", rows[0][2], before, after)

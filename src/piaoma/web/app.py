@@ -16,6 +16,7 @@ from . import (
     console,
     find_shop,
     hand_on,
+    help,
     home,
     installable,
     log,
@@ -25,8 +26,10 @@ from . import (
     reissue,
     scan,
     static_scan,
+    support,
     title_book,
     verify,
+    version,
     wrong,
 )  # fmt: skip
 from .errors import HANDLERS
@@ -38,7 +41,10 @@ CUSTOMER = [
     *title_book.routes, *installable.routes, *find_shop.routes, *wrong.routes,
 ]  # fmt: skip
 # Tried in this order.
-ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
+ROUTES = [
+    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes,
+    *console.routes, *operator.routes,
+]  # fmt: skip
 
 
 def create_app(config: Config) -> Starlette:

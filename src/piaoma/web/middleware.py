@@ -26,6 +26,7 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_OWN = {b"content-security-policy", b"permissions-policy"}
 _ALWAYS = (b"referrer-policy", b"strict-transport-security")
 _log = structlog.get_logger("piaoma.web")
 _PROCESS = secrets.token_hex(4)  # so that the ids of two processes differ
@@ -93,8 +94,8 @@ class Guard:
                 headers.append((b"x-request-id", request_id.encode()))
                 # A redirect shows nothing: what a page may do does not concern it.
                 given = self._always if 300 <= status < 400 else self._headers
-                stricter = any(name == b"content-security-policy" for name, _ in headers)  # a page has its own
-                headers.extend(pair for pair in given if not (stricter and pair[0] == b"content-security-policy"))
+                own = {name for name, _ in headers} & _OWN  # a page may have its own
+                headers.extend(pair for pair in given if pair[0] not in own)
             await send(message)
 
         try:
@@ -121,7 +122,7 @@ def shown_path(path: str) -> str:
     parts = path.split("/")
     if len(parts) > 2 and parts[1] in ("s", "t", "a", "h", "join", "recover"):
         parts[2] = "…"
-    if len(parts) > 3 and parts[1:3] == ["my", "link"]:
+    if len(parts) > 3 and (parts[1:3] == ["my", "link"] or parts[1] == "support"):
         parts[3] = "…"
     return "/".join(parts)[:PATH_MAX]
 

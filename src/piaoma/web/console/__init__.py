@@ -10,6 +10,7 @@ from . import (
     customers,
     entry,
     exports,
+    helpdesk,
     inbox,
     invoices,
     issuing,
@@ -29,5 +30,5 @@ routes = declared([
     *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
     *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
     *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *account.routes,
-    *staff.routes, *trail.routes,
+    *staff.routes, *trail.routes, *helpdesk.routes,
 ])  # fmt: skip

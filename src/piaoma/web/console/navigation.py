@@ -57,9 +57,14 @@ GROUPS = (
         Place("/console/settings/profile", "nav_profile"),
         Place("/console/settings/people", "nav_people"),
         Place("/console/settings/shops", "nav_shops"),
+        Place("/console/settings/channel", "nav_channel"),
         Place("/console/settings/security", "nav_security"),
         Place("/console/settings/corrections", "rules_title"),
         Place("/console/events", "nav_trail"),
+    )),
+    Group("nav_group_learn", (
+        Place("/console/training", "training"),
+        Place("/console/support", "my_tickets"),
     )),
 )  # fmt: skip
 

@@ -149,6 +149,14 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
     ("GET", "/console/events"): Right(BOOKS),
     ("POST", "/console/events/export"): Right(BOOKS, "export.make"),
+    # Support, announcements, the channel, training
+    ("GET", "/console/support"): Right(EVERYBODY),
+    ("GET", "/console/support/{ticket_id}"): Right(EVERYBODY),
+    ("POST", "/console/support/{ticket_id}"): Right(EVERYBODY, "ticket.reply"),
+    ("POST", "/console/announcements/dismiss"): Right(EVERYBODY, "announcement.dismiss"),
+    ("GET", "/console/settings/channel"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/training"): Right(EVERYBODY),
+    ("POST", "/console/training"): Right(EVERYBODY, "training.enter"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),
@@ -178,8 +186,18 @@ OPEN = frozenset({
     ("GET", "/recover"), ("POST", "/recover"), ("GET", "/recover/{secret}"), ("POST", "/recover/{secret}"),
     ("GET", "/join/{secret}"), ("POST", "/join/{secret}"),
 })  # fmt: skip
-# For operators of the platform alone (``web/operator.py``).
-OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}")})
+# For operators of the platform alone (``web/operator.py``, ``web/operation.py``).
+OPERATORS = frozenset({
+    ("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}"),
+    ("GET", "/operator/tickets"),
+    ("GET", "/operator/tickets/{merchant_id}/{ticket_id}"), ("POST", "/operator/tickets/{merchant_id}/{ticket_id}"),
+    ("GET", "/operator/health"), ("POST", "/operator/health"),
+    ("GET", "/operator/retention"), ("POST", "/operator/retention"),
+    ("GET", "/operator/announcements"), ("POST", "/operator/announcements"),
+    ("GET", "/operator/audits"), ("POST", "/operator/audits"),
+    ("GET", "/operator/trail"),
+    ("GET", "/operator/merchants/{merchant_id}"), ("POST", "/operator/merchants/{merchant_id}"),
+})  # fmt: skip
 
 
 def may(role: Role, path: str, method: str = "GET", *, by_pin: bool = False) -> bool:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import goods, merchant, records
+from piaoma.desk import announcements, goods, merchant, records
 from piaoma.desk.board import FUNNEL_DAYS, board, state_of
 from piaoma.desk.outlook import outlook
 from piaoma.desk.sessions import Session
@@ -55,7 +55,8 @@ async def today(request: Request, session: Session) -> Response:
         "code": figures.codes_today.made > 0 or bool(recent),
         "scan": bool(recent),
     }
-    return show(request, session, "today.html", steps=steps, refresh=REFRESH_SECONDS, **view)
+    told = await announcements.shown_to(office_of(request), session, view["shop"])
+    return show(request, session, "today.html", steps=steps, announced=told, refresh=REFRESH_SECONDS, **view)
 
 
 async def menu(request: Request, session: Session) -> Response:

@@ -43,6 +43,7 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.files import load_or_create_key
 
+from . import devices, failures
 from .approve import finish_for_ever
 from .config import Config
 from .exports import keep_tidy
@@ -60,6 +61,7 @@ from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
 from .views import view
+from .watch import keep_noting, keep_watch
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RESTORING = "restoring"  # a file in the data folder: a restore has begun and not ended
@@ -115,6 +117,8 @@ class Office:
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.failures: list[failures.Row] = []  # attempts that were refused and wait to be written
+        self.devices: list[devices.Row] = []
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
@@ -247,6 +251,8 @@ async def open_office(
                     asyncio.create_task(keep_index(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
+                    asyncio.create_task(keep_noting(office)),
+                    asyncio.create_task(keep_watch(office)),
                 ]
                 try:
                     if not work:

@@ -80,6 +80,7 @@ _STATUSES = {
     "LIST-LINK-GONE": 410,
     "SHARE-GONE": 410,
     "QUESTION-NOT-FOUND": 404,
+    "FINDING-NOT-FOUND": 404,
 }
 _log = structlog.get_logger("piaoma.web")
 

@@ -2,6 +2,7 @@
 
 from . import (
     account,
+    anomalies,
     codes,
     corrections,
     customers,
@@ -23,5 +24,5 @@ from .access import declared
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
     *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *account.routes, *staff.routes, *trail.routes,
+    *anomalies.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

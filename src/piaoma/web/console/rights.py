@@ -88,6 +88,12 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/exports/{export_id}/file"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/issued"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/taxes"): Right(EVERYBODY - {Role.CASHIER}),
+    # Findings, for whoever may look at the whole of the trade
+    ("GET", "/console/anomalies"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/anomalies/{finding_id}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/anomalies/{finding_id}"): Right(CORRECTORS, "finding.mark"),
+    ("GET", "/console/settings/anomalies"): Right(BOOKS),
+    ("POST", "/console/settings/anomalies"): Right(OWNER, "watch.change", factor="settings"),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/corrections/received"): Right(CORRECTORS),

@@ -1,4 +1,4 @@
-"""S137: found from real records, listed with the very invoices, told once, marked with a note; thresholds per merchant."""
+"""S137: found from real records, listed with the very invoices, told once, marked with a note; own thresholds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from piaoma.anomalies import BOUNDS, RULES
 from piaoma.desk import alerts, devices, failures, findings, scan, watch
 from piaoma.desk.config import Config
 from piaoma.desk.events import list_events
@@ -46,7 +47,7 @@ def at(shop: Shop, hour: int, days: int = 0) -> None:
 
 
 def test_a_phone_with_many_titles_is_listed_with_its_invoices_and_marked_once(config: Config) -> None:
-    """From scan to note: the finding names the four invoices, another phone's are not among them; a reader cannot mark."""
+    """From scan to note: the finding names the four invoices and no other phone's; a reader cannot mark."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         at(shop, 12)
@@ -120,8 +121,8 @@ def test_thresholds_are_each_merchants_own(tmp_path: Path) -> None:
         csrf = await log_in(client, shop)
         page = (await client.get("/console/settings/anomalies")).text
         assert 'name="devices_titles" inputmode="numeric" maxlength="9" value="4"' in page
-        form = {name: str(getattr(Watching().thresholds, name)) for name in findings.BOUNDS}
-        form |= {f"on_{rule}": "1" for rule in findings.RULES} | {"csrf": csrf, "alerts": "off"}
+        form = {name: str(getattr(Watching().thresholds, name)) for name in BOUNDS}
+        form |= {f"on_{rule}": "1" for rule in RULES} | {"csrf": csrf, "alerts": "off"}
         for wrong in ("1", "x", "", "-3", "9" * 9):
             bad = await client.post("/console/settings/anomalies", data={**form, "devices_titles": wrong})
             assert bad.status_code == 422 and 'id="devices_titles-fault"' in bad.text, wrong

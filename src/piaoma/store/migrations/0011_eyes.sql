@@ -90,6 +90,7 @@ CREATE TABLE payment_files (
     file_id       TEXT NOT NULL,
     name          TEXT NOT NULL,
     digest        TEXT NOT NULL,
+    head          TEXT NOT NULL,
     content       BYTEA,
     payments      BIGINT NOT NULL DEFAULT 0,
     known         BIGINT NOT NULL DEFAULT 0,
@@ -117,6 +118,7 @@ CREATE TABLE payments (
     PRIMARY KEY (merchant_id, payment_id)
 );
 CREATE INDEX payments_of_file ON payments (merchant_id, file_id, place);
+CREATE INDEX payments_of_invoice ON payments (merchant_id, number) WHERE number IS NOT NULL;
 
 -- Which column of a file with such a head is what, as somebody said once.
 CREATE TABLE payment_columns (

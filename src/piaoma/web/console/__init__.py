@@ -11,6 +11,8 @@ from . import (
     inbox,
     invoices,
     links,
+    month,
+    payments,
     reports,
     settings,
     sheets,
@@ -24,5 +26,5 @@ from .access import declared
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
     *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *anomalies.routes, *account.routes, *staff.routes, *trail.routes,
+    *anomalies.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

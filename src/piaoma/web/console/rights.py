@@ -94,6 +94,16 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/anomalies/{finding_id}"): Right(CORRECTORS, "finding.mark"),
     ("GET", "/console/settings/anomalies"): Right(BOOKS),
     ("POST", "/console/settings/anomalies"): Right(OWNER, "watch.change", factor="settings"),
+    # Month's end and quota
+    ("GET", "/console/tax"): Right(BOOKS),
+    ("POST", "/console/tax"): Right(BOOKS, "month.confirm"),
+    ("GET", "/console/quota"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/quota"): Right(BOOKS, "quota.apply"),
+    # Payments against invoices
+    ("GET", "/console/payments"): Right(BOOKS),
+    ("POST", "/console/payments"): Right(BOOKS, "payment.upload"),
+    ("GET", "/console/payments/{file_id}"): Right(BOOKS),
+    ("POST", "/console/payments/{file_id}"): Right(BOOKS, "payment.match"),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/corrections/received"): Right(CORRECTORS),

@@ -17,7 +17,7 @@ from .search import onward, read_filter
 
 GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
           "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
-          "merchant.", "finding.", "watch.")  # fmt: skip
+          "merchant.", "finding.", "watch.", "month.", "quota.", "payment.")  # fmt: skip
 
 
 def shown(request: Request, name: str, value: str) -> str:

@@ -123,7 +123,7 @@ def test_a_month_that_differs_is_refused_with_the_invoices_that_differ(config: C
 
 
 def test_what_is_not_over_or_not_known_is_not_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The running month, open outcomes, books that were tampered with, an authority that is away or loses its answer."""
+    """The running month, open outcomes, books tampered with, an authority that is away or loses its answer."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         _, month = await a_month(client, shop)

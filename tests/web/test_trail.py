@@ -9,6 +9,8 @@ import httpx
 import pyotp
 import pytest
 
+from piaoma.anomalies import BOUNDS as LIMITS
+from piaoma.anomalies import Thresholds
 from piaoma.desk import factors, goods, merchant, questions
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
@@ -25,7 +27,9 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS
+# Need a file, and a month that is over: tests/web/test_payments.py and test_month.py do it.
+BOOKS = {"/console/payments", "/console/tax"}
+ELSEWHERE = {"/console/account/factors/passkey"} | CORRECTIONS | BOOKS
 
 
 STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
@@ -65,6 +69,12 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},
         "/console/invoices/batch": {"do": "csv:line"},
+        "/console/anomalies/{finding_id}": {"state": "seen"},
+        "/console/settings/anomalies": {
+            **{name: str(getattr(Thresholds(), name)) for name in LIMITS}, "reds_count": "9", "alerts": "off",
+        },
+        "/console/quota": {"extra": "50000", "reason": "年底宴席多"},
+        "/console/payments/{file_id}": {"again": "1"},
         "/console/settings/profile": {"shop_name": "新名字", "drawer": "某某", "account": "6222000000001234",
                                       "password_now": PASSWORD},
         "/console/settings/goods": {"name": "餐费", "code": "3070401000000000000", "rate": "0.06"},

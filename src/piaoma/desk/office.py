@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import piaoma.channels
-from piaoma.channels import Channel, Numbering, SandboxAuthority
+from piaoma.channels import Channel, Numbering, SandboxAuthority, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
@@ -124,6 +124,7 @@ class Office:
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.channel_known = (float("-inf"), SessionState.OK)  # when it was asked, and what it said of itself
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property

@@ -93,7 +93,7 @@ async def counts(office: Office, merchant_id: int, file_id: str) -> dict[str, tu
     found = {row[0]: (int(row[1]), from_fen(int(row[2]))) for row in rows}
     first, last = await _period(office, merchant_id, file_id)
     rows = await office.database.read(
-        f"SELECT count(*), coalesce(sum(i.total_fen), 0) FROM invoices i {_WITHOUT}",
+        f"SELECT count(*), coalesce(sum(i.total_fen), 0) FROM invoices i {_WITHOUT}",  # noqa: S608
         merchant_id,
         first,
         last,

@@ -3,6 +3,7 @@
 from . import (
     account,
     anomalies,
+    behind,
     codes,
     corrections,
     customers,
@@ -26,5 +27,5 @@ from .access import declared
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
     *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *anomalies.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes,
+    *anomalies.routes, *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.channels import SessionState, Unavailable
 from piaoma.desk import merchant, month_end, quota_requests, vouchers
+from piaoma.desk.board import channel_state
 from piaoma.desk.outlook import outlook
 from piaoma.desk.sessions import Session
 from piaoma.invoice.money import parse_amount
@@ -81,15 +81,8 @@ async def _quota_page(
         request, session, "quota.html", status_of(refusals) if refusals else 200, quota=this_month, outlook=ahead,
         asked=asked, waiting=waiting, form=view, errors=explained(request, refusals),
         reason_max=quota_requests.REASON_MAX, refresh=REFRESH_SECONDS if waiting else 0,
-        channel=await _channel_state(request),
+        channel=(await channel_state(office)).value,
     )  # fmt: skip
-
-
-async def _channel_state(request: Request) -> str:
-    try:
-        return (await office_of(request).channel.session_state()).value
-    except Unavailable:
-        return SessionState.DOWN.value
 
 
 async def apply_quota(request: Request, session: Session) -> Response:

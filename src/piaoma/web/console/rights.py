@@ -11,8 +11,9 @@ from piaoma.desk.roles import EVERYBODY, OWNER, Role
 
 MAKERS = frozenset({Role.OWNER, Role.CLERK, Role.CASHIER})
 KEEPERS = frozenset({Role.OWNER, Role.CLERK})
-SENDERS = EVERYBODY - {Role.READER}
+SENDERS = EVERYBODY - {Role.READER, Role.AUDITOR}
 BOOKS = frozenset({Role.OWNER, Role.ACCOUNTANT})
+BOOKS_READ = BOOKS | {Role.AUDITOR}
 CORRECTORS = frozenset({Role.OWNER, Role.CLERK, Role.ACCOUNTANT})
 
 
@@ -88,6 +89,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/exports/{export_id}/file"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/issued"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/taxes"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/failures"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/waits"): Right(EVERYBODY, pin=True),
+    ("GET", "/console/reports/savings"): Right(EVERYBODY - {Role.CASHIER}),
     # Findings, for whoever may look at the whole of the trade
     ("GET", "/console/anomalies"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/anomalies/{finding_id}"): Right(EVERYBODY - {Role.CASHIER}),
@@ -95,14 +99,14 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/settings/anomalies"): Right(BOOKS),
     ("POST", "/console/settings/anomalies"): Right(OWNER, "watch.change", factor="settings"),
     # Month's end and quota
-    ("GET", "/console/tax"): Right(BOOKS),
+    ("GET", "/console/tax"): Right(BOOKS_READ),
     ("POST", "/console/tax"): Right(BOOKS, "month.confirm"),
     ("GET", "/console/quota"): Right(EVERYBODY - {Role.CASHIER}),
     ("POST", "/console/quota"): Right(BOOKS, "quota.apply"),
     # Payments against invoices
-    ("GET", "/console/payments"): Right(BOOKS),
+    ("GET", "/console/payments"): Right(BOOKS_READ),
     ("POST", "/console/payments"): Right(BOOKS, "payment.upload"),
-    ("GET", "/console/payments/{file_id}"): Right(BOOKS),
+    ("GET", "/console/payments/{file_id}"): Right(BOOKS_READ),
     ("POST", "/console/payments/{file_id}"): Right(BOOKS, "payment.match"),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
@@ -134,7 +138,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/tills/{till_id}/enrol"): Right(OWNER, "till.enrol", factor="settings"),
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
-    ("GET", "/console/events"): Right(BOOKS),
+    ("GET", "/console/events"): Right(BOOKS_READ),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),

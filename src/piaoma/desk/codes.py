@@ -203,7 +203,7 @@ async def list_codes(
 
 # How far a code came (漏斗). Who confirmed has scanned, whether or not his browser said so.
 STAGES = {
-    "scanned": "c.viewed_at_ms IS NOT NULL OR c.issue_key IS NOT NULL",
+    "scanned": "c.viewed_at_ms IS NOT NULL OR c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
     "confirmed": "c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
 }
 

@@ -114,8 +114,8 @@ def test_what_paper_would_have_taken_is_an_estimate_that_can_be_changed(tmp_path
 def test_an_auditor_looks_for_a_time_and_everything_he_reads_is_recorded(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let in for days, reads lists, trail, months and payments, changes nothing; each page is in the trail; when the
-    time is over his session finds nothing. Controls: a reader's look leaves no event; without the note there is none."""
+    """Let in for days, reads lists, trail, months and payments, changes nothing; each page is in the trail; when his
+    time is over he finds nothing. Controls: a reader's look leaves no event; without the note there is none."""
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         office = shop.office

@@ -86,6 +86,9 @@ def test_a_month_that_agrees_is_confirmed_once_with_the_sums_of_the_originals(co
             debit, credit = (sum(Decimal(line[place] or 0) for line in rows) for place in (6, 7))
             assert debit == credit != 0
         assert sum(Decimal(line[7] or 0) for line in lines[1:] if line[4].startswith("2221")) == report.tax
+        taken = (await office.database.read("SELECT corrects FROM invoices WHERE corrects IS NOT NULL"))[0][0]
+        shown = (await client.get(f"/console/invoices/{taken}")).text
+        assert "提出红冲" in shown and "红字发票开出" in shown, "S98: the timeline goes on"
         assert (await client.get("/console/tax?month=2026-13")).status_code == 422
         assert "没有发票" in (await client.get("/console/tax?month=2021-01")).text
 

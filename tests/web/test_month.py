@@ -144,6 +144,8 @@ def test_what_is_not_over_or_not_known_is_not_confirmed(tmp_path: Path, monkeypa
              "DELETE FROM issues WHERE issue_key = 'u'", "TAX-MONTH-PENDING"),
             ("UPDATE index_taxes SET tax_fen = tax_fen + 1", "UPDATE index_taxes SET tax_fen = tax_fen - 1",
              "TAX-BOOKS-DIFFER"),
+            ("UPDATE invoices SET tax_fen = tax_fen + 1, total_fen = total_fen + 1",
+             "UPDATE invoices SET tax_fen = tax_fen - 1, total_fen = total_fen - 1", "TAX-BOOKS-DIFFER"),
         ):  # fmt: skip
             for one, wanted in ((statement, told), (undo, "")):
                 async with office.database.write() as transaction:

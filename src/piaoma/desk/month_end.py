@@ -123,8 +123,10 @@ async def confirm(office: Office, by: Actor, month: str) -> None:
         hindrances.append(Refusal("TAX-AUTHORITY-AWAY"))
     elif not found.agrees:
         hindrances.append(Refusal("TAX-SUMS-DIFFER", "", {"month": month}))
-    refuse_all(hindrances)
     sums = tuple(row.ours for row in found.compared if row.ours is not None)
+    if not hindrances and await _written(office, by.merchant_id, month) != sums:
+        hindrances.append(Refusal("TAX-BOOKS-DIFFER"))
+    refuse_all(hindrances)
     shop = await merchant(office, by.merchant_id)
     await _keep(office, by, month, sums, "submitted")
     try:
@@ -166,23 +168,24 @@ async def _hindrances(
         found.append(Refusal("TAX-MONTH-PENDING", "", {"count": str(pending[0][0])}))
     if rates.missing:
         found.append(Refusal("TAX-NOT-READY", "", {"count": str(rates.missing)}))
-    elif not await _books_agree(office, merchant_id, month, rates, ours):
+    elif not _lines_agree(rates, ours):
         found.append(Refusal("TAX-BOOKS-DIFFER"))
     return found
 
 
-async def _books_agree(
-    office: Office, merchant_id: int, month: str, rates: tax_report.Report, ours: Sequence[MonthSum]
-) -> bool:
-    """Whether lines of the originals and invoices as they were written come to the same as what is compared."""
+def _lines_agree(rates: tax_report.Report, ours: Sequence[MonthSum]) -> bool:
+    """Whether the lines of the originals come to the same as what is compared."""
     by_lines: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
     for row in rates.rows:
         amount, tax = by_lines.get((row.kind, row.colour), (Decimal(0), Decimal(0)))
         by_lines[(row.kind, row.colour)] = (amount + row.amount, tax + row.tax)
-    stated = {(one.kind, one.colour): (from_fen(one.amount_fen), from_fen(one.tax_fen)) for one in ours}
+    return by_lines == {(one.kind, one.colour): (from_fen(one.amount_fen), from_fen(one.tax_fen)) for one in ours}
+
+
+async def _written(office: Office, merchant_id: int, month: str) -> tuple[MonthSum, ...]:
+    """The month as its invoices were written: read once, when it is confirmed, since it reads all of them."""
     rows = await office.database.read(_WRITTEN, merchant_id, month)
-    written = tuple(MonthSum(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows)
-    return by_lines == stated and written == tuple(ours)
+    return tuple(MonthSum(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows)
 
 
 _WRITTEN = """

@@ -44,6 +44,7 @@ CREATE TABLE findings (
     CHECK (state <> 'explained' OR note <> '')
 );
 CREATE INDEX findings_by_time ON findings (merchant_id, found_at_ms);
+CREATE INDEX findings_open ON findings (merchant_id) WHERE state = 'open';
 CREATE INDEX findings_untold ON findings (merchant_id) WHERE told_at_ms IS NULL;
 
 -- A merchant's thresholds, and how he wants to be told; who never changed them has no row.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from piaoma.anomalies import telling
 from piaoma.store import Transaction, milliseconds, write_block
 
-from .findings import Alerts, Found, _found, watching
+from .findings import COLUMNS, Alerts, Found, found_of, watching
 from .merchant import Merchant, merchant
 from .notices import Content, add_notice
 
@@ -48,7 +48,7 @@ async def tell(office: Office, merchant_id: int) -> int:
         if chosen is Alerts.DAILY and not await _first_today(transaction, merchant_id, now):
             return 0
         rows = await transaction.fetch(_UNTOLD, merchant_id, TOLD_MAX)
-        new = [_found(office, row) for row in rows]
+        new = [found_of(office, row) for row in rows]
         now_ms = milliseconds(now)
         mine = [
             one for one in new
@@ -65,10 +65,10 @@ async def tell(office: Office, merchant_id: int) -> int:
     return await write_block(office.database, work)
 
 
-_UNTOLD = """
-SELECT finding_id, rule, figures, numbers, invoices, state, note, marked_by, marked_at_ms, found_at_ms FROM findings
-WHERE merchant_id = $1 AND told_at_ms IS NULL ORDER BY found_at_ms, finding_id LIMIT $2
-"""
+_UNTOLD = f"""
+SELECT {COLUMNS} FROM findings WHERE merchant_id = $1 AND told_at_ms IS NULL
+ORDER BY found_at_ms, finding_id LIMIT $2
+"""  # noqa: S608
 _TOLD = "UPDATE findings SET told_at_ms = $3 WHERE merchant_id = $1 AND finding_id = $2 AND told_at_ms IS NULL"
 _FIRST_TODAY = """
 INSERT INTO watching (merchant_id, thresholds, alerts, told_on) VALUES ($1, '{}', 'daily', $2)

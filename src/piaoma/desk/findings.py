@@ -103,7 +103,7 @@ async def list_findings(office: Office, merchant_id: int, state: str = "", curso
     before_ms, skip = resume(cursor)
     skip = skip if cursor else 0
     rows = await office.database.read(_LIST, merchant_id, before_ms, state, LIST_MAX + 1, skip)
-    found = [_found(office, row) for row in rows]
+    found = [found_of(office, row) for row in rows]
     # Many may be of one moment: the cursor counts how many of it were shown.
     shown = [milliseconds(one.found_at) for one in found[:LIST_MAX]]
     again = skip if shown and cursor and shown[-1] == before_ms else 0
@@ -112,14 +112,15 @@ async def list_findings(office: Office, merchant_id: int, state: str = "", curso
     )
 
 
-_COLUMNS = "finding_id, rule, figures, numbers, invoices, state, note, marked_by, marked_at_ms, found_at_ms"
+COLUMNS = "finding_id, rule, figures, numbers, invoices, state, note, marked_by, marked_at_ms, found_at_ms"
 _LIST = f"""
-SELECT {_COLUMNS} FROM findings WHERE merchant_id = $1 AND found_at_ms <= $2 AND ($3 = '' OR state = $3)
+SELECT {COLUMNS} FROM findings WHERE merchant_id = $1 AND found_at_ms <= $2 AND ($3 = '' OR state = $3)
 ORDER BY found_at_ms DESC, finding_id LIMIT $4 OFFSET $5
 """  # noqa: S608
 
 
-def _found(office: Office, row: Row) -> Found:
+def found_of(office: Office, row: Row) -> Found:
+    """A finding from a row of ``COLUMNS``."""
     zone = office.now().tzinfo
     marked_ms = row["marked_at_ms"]
     return Found(
@@ -141,12 +142,12 @@ async def open_count(office: Office, merchant_id: int) -> int:
 async def finding(office: Office, merchant_id: int, finding_id: str) -> Found:
     """Raises ``Refused`` FINDING-NOT-FOUND."""
     rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM findings WHERE merchant_id = $1 AND finding_id = $2",  # noqa: S608
+        f"SELECT {COLUMNS} FROM findings WHERE merchant_id = $1 AND finding_id = $2",  # noqa: S608
         merchant_id, finding_id[:100],
     )  # fmt: skip
     if not rows:
         raise refuse("FINDING-NOT-FOUND")
-    return _found(office, rows[0])
+    return found_of(office, rows[0])
 
 
 async def mark(office: Office, by: Actor, finding_id: str, state: str, note: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,8 +90,8 @@ def test_a_finding_is_told_once(config: Config, monkeypatch: pytest.MonkeyPatch)
         await findings.choose(office, shop.actor, Watching(alerts=Alerts.AT_ONCE))
         await one_phone(shop, 4)
         for _ in range(3):
-            await watch.look(office, shop.id)
-            await alerts.tell_all(office)
+            await asyncio.gather(watch.look(office, shop.id), watch.look(office, shop.id))
+            await asyncio.gather(alerts.tell_all(office), alerts.tell_all(office))
         assert len(await told(shop)) == 1 and "console/anomalies/devices-" in (await told(shop))[0]
         await findings.choose(office, shop.actor, Watching(alerts=Alerts.DAILY))
         await one_phone(shop, 4, "second")
@@ -222,5 +223,28 @@ def test_a_block_of_numbers_is_taken_ahead_of_need(tmp_path: Path) -> None:
         await office.channel.rehearse(no_numbers=True)  # type: ignore[attr-defined]
         found = await watch.look(office, shop.id)
         assert [(one.rule, dict(one.figures)) for one in found] == [("numbers", {"left": "40"})]
+
+    browse(tmp_path, story)
+
+
+def test_the_watch_goes_round_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's own turn: merchants whose day moved are looked at and told, others are left alone."""
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.02)
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        at(shop, 12)
+        office = shop.office
+        await new_shop(office, OTHER_ID)
+        await prove(shop, await owner(shop), "boss@example.cn")
+        await findings.choose(office, shop.actor, Watching(alerts=Alerts.AT_ONCE))
+        await one_phone(shop, 4)
+        assert await watch.stirring(office, milliseconds(office.now()) - 1000) == [shop.id]
+        rounds = asyncio.create_task(watch.keep_watch(office))
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if await told(shop):
+                break
+        rounds.cancel()
+        assert len(await told(shop)) == 1
 
     browse(tmp_path, story)

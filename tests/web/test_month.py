@@ -20,6 +20,7 @@ from piaoma.desk.events import list_events
 from piaoma.desk.roles import Role
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused
+from piaoma.store import milliseconds
 from tests.conftest import Shop
 from tests.desk.test_red import issued, take_back
 from tests.web.browsing import browse, log_in
@@ -216,6 +217,17 @@ def test_more_quota_is_asked_for_and_decided(tmp_path: Path) -> None:
         assert "结果未知" in (await client.get("/console/quota")).text
         await channel(shop).rehearse(down="")
         assert "共 ¥6,051,000.00" in (await client.get("/console/quota")).text
+        # A process died after writing a request down: while it may be under way nobody judges it, later it never came.
+        now_ms = milliseconds(shop.office.now())
+        for age_ms, told in ((0, "提交中"), (90_000, "never arrived")):
+            async with shop.office.database.write() as transaction:
+                await transaction.execute("DELETE FROM quota_requests WHERE serial = 's'")
+                await transaction.execute(
+                    "INSERT INTO quota_requests (merchant_id, serial, month, extra_fen, reason, state, made_by,"
+                    " created_at_ms, changed_at_ms) VALUES ($1, 's', '2026-11', 1, 'x', 'submitted', 'x', $2, $2)",
+                    shop.id, now_ms - age_ms,
+                )  # fmt: skip
+            assert told in (await client.get("/console/quota")).text
         clerk = another_browser(client, await hire(shop, Role.CLERK))
         page = (await clerk.get("/console/quota")).text
         assert "<textarea" not in page and "未批准" in page

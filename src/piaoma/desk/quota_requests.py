@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REASON_MAX = 200  # characters
 EXTRA_MAX = Decimal(1_000_000_000)  # yuan of one request
 SHOWN_MAX = 20
+UNDER_WAY_SECONDS = 60  # that a request may take to reach the authority
 STEP = Decimal(10_000)  # yuan: what is proposed is a multiple of it
 
 
@@ -106,7 +107,9 @@ async def list_requests(office: Office, merchant_id: int) -> list[Asked]:
     """The newest requests; of those that are not decided the authority is asked first."""
     shop = await merchant(office, merchant_id)
     for one in await _requests(office, merchant_id):
-        if not one.open:
+        # One that was just written down may be on its way to the authority at this very moment.
+        fresh = one.state == "submitted" and office.now() - one.created_at < timedelta(seconds=UNDER_WAY_SECONDS)
+        if not one.open or fresh:
             continue
         try:
             answer = await office.channel.query_quota_request(one.serial)

@@ -121,6 +121,7 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
         "export_id": await _running_export(shop), "entry": (await photographed(shop)).number,
         "batch_id": await _batch(shop), "what": "faults", "ticket_id": await _ticket(shop),
+        "finding_id": await _finding(shop), "file_id": await _statement(shop),
         **await _static_code(shop),
     }  # fmt: skip
 
@@ -158,6 +159,28 @@ async def _running_export(shop: Shop) -> str:
             shop.id, f"e{shop.id}", now_ms,
         )  # fmt: skip
     return f"e{shop.id}"
+
+
+async def _finding(shop: Shop) -> str:
+    """A finding that nobody has marked."""
+    async with shop.office.database.write() as transaction:
+        await transaction.execute(
+            "INSERT INTO findings (merchant_id, finding_id, rule, figures, numbers, invoices, found_at_ms)"
+            " VALUES ($1, $2, 'numbers', '{\"left\": \"1\"}', '[]', 0, 0)",
+            shop.id, f"numbers-2026-11-{shop.id}",
+        )  # fmt: skip
+    return f"numbers-2026-11-{shop.id}"
+
+
+async def _statement(shop: Shop) -> str:
+    """A statement that was taken in."""
+    async with shop.office.database.write() as transaction:
+        await transaction.execute(
+            "INSERT INTO payment_files (merchant_id, file_id, name, digest, head, made_by, created_at_ms)"
+            " VALUES ($1, $2, '流水.csv', $2, '', 'test', 0)",
+            shop.id, f"p{shop.id}",
+        )  # fmt: skip
+    return f"p{shop.id}"
 
 
 def _filled(path: str, values: dict[str, str]) -> str:
@@ -267,6 +290,8 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "form_id": "1",
         "reissue_id": "1",
         "export_id": "1",
+        "finding_id": "1",
+        "file_id": "1",
         "static_id": "1",
         "entry": "1",
         "application_id": "1",

@@ -12,6 +12,8 @@ import httpx
 import pyotp
 import pytest
 
+from piaoma.anomalies import BOUNDS as LIMITS
+from piaoma.anomalies import Thresholds
 from piaoma.desk import factors, goods, merchant, questions
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
@@ -29,10 +31,11 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-# Asks for a file: tests/web/test_received.py and test_batches.py do it. Leads to another merchant's pages:
-# tests/web/test_training.py.
+# Asks for a file: tests/web/test_received.py, test_batches.py and test_payments.py do it. Leads to another merchant's
+# pages: tests/web/test_training.py. A month that is over: tests/web/test_month.py.
 ELSEWHERE = {
     "/console/account/factors/passkey", "/console/received", "/console/batches", "/console/training",
+    "/console/payments", "/console/tax",
 } | CORRECTIONS  # fmt: skip
 
 
@@ -85,6 +88,12 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/received/book": {f"n:{received}": "1", "voucher": "记-2"},
         "/console/received/export": {"do": "zip:files"},
         "/console/received/address": {},
+        "/console/anomalies/{finding_id}": {"state": "seen"},
+        "/console/settings/anomalies": {
+            **{name: str(getattr(Thresholds(), name)) for name in LIMITS}, "reds_count": "9", "alerts": "off",
+        },
+        "/console/quota": {"extra": "50000", "reason": "年底宴席多"},
+        "/console/payments/{file_id}": {"again": "1"},
         "/console/settings/profile": {"shop_name": "新名字", "drawer": "某某", "account": "6222000000001234",
                                       "password_now": PASSWORD},
         "/console/settings/goods": {"name": "餐费", "code": "3070401000000000000", "rate": "0.06"},

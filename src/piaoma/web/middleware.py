@@ -18,6 +18,7 @@ PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
 VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked, or received, at once
 SHEET_BODY_MAX = 4 * 1024 * 1024 + 8192  # of a sheet of sales
 _VERIFY = ("/verify", "/api/v1/verify", "/console/received")
+_STATEMENT = "/console/payments"  # where a statement is uploaded, as large as a photo
 PATH_MAX = 2_000  # characters of path and query together
 SLOW_MS = 1_000
 HEADERS_MAX = 64 * 1024  # bytes of all headers
@@ -114,7 +115,7 @@ def _limit(path: str) -> int:
         return VERIFY_BODY_MAX
     if path == "/console/batches":
         return SHEET_BODY_MAX
-    return PHOTO_BODY_MAX if path.endswith("/photo") else BODY_MAX
+    return PHOTO_BODY_MAX if path.endswith("/photo") or path == _STATEMENT else BODY_MAX
 
 
 def shown_path(path: str) -> str:

@@ -2,7 +2,9 @@
 
 from . import (
     account,
+    anomalies,
     batches,
+    behind,
     buyers,
     checkup,
     codes,
@@ -15,6 +17,8 @@ from . import (
     invoices,
     issuing,
     links,
+    month,
+    payments,
     received,
     reports,
     settings,
@@ -29,6 +33,6 @@ from .access import declared
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
     *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
-    *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *account.routes,
-    *staff.routes, *trail.routes, *helpdesk.routes,
+    *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *anomalies.routes,
+    *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
 ])  # fmt: skip

@@ -44,7 +44,15 @@ GROUPS = (
         Place("/console/corrections", "nav_corrections"),
         Place("/console/reports/issued", "nav_issued"),
         Place("/console/reports/taxes", "nav_taxes"),
+        Place("/console/reports/failures", "tab_failures"),
+        Place("/console/reports/savings", "tab_savings"),
         Place("/console/exports", "exports"),
+    )),
+    Group("nav_group_month", (
+        Place("/console/anomalies", "nav_anomalies"),
+        Place("/console/tax", "tab_month"),
+        Place("/console/quota", "tab_quota"),
+        Place("/console/payments", "tab_payments"),
     )),
     Group("nav_group_customers", (
         Place("/console/questions", "nav_questions"),
@@ -60,6 +68,7 @@ GROUPS = (
         Place("/console/settings/channel", "nav_channel"),
         Place("/console/settings/security", "nav_security"),
         Place("/console/settings/corrections", "rules_title"),
+        Place("/console/settings/anomalies", "watching_title"),
         Place("/console/events", "nav_trail"),
     )),
     Group("nav_group_learn", (

@@ -61,7 +61,7 @@ GROUPS = (
     Group("nav_group_settings", (
         Place("/console/settings/goods", "nav_goods"),
         Place("/console/settings/buyers", "nav_buyers"),
-        Place("/console/settings/check", "check_master"),
+        Place("/console/settings/check", "checkup_master"),
         Place("/console/settings/profile", "nav_profile"),
         Place("/console/settings/people", "nav_people"),
         Place("/console/settings/shops", "nav_shops"),

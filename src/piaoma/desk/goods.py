@@ -69,10 +69,26 @@ async def list_goods(office: Office, merchant_id: int) -> list[Goods]:
     return [_goods(row) for row in rows]
 
 
+async def goods(office: Office, merchant_id: int, goods_id: int) -> Goods:
+    """One item. Raises ``Refused`` GOODS-NOT-FOUND."""
+    row = await office.database.read_by_key(_ONE, merchant_id, goods_id)
+    if row is None:
+        raise refuse("GOODS-NOT-FOUND")
+    return _goods(row)
+
+
+_ONE = f"SELECT {_COLUMNS} FROM goods WHERE merchant_id = $1 AND goods_id = $2"  # noqa: S608
+
+
 async def save_goods(
-    office: Office, merchant: Merchant, form: GoodsForm, by: Actor, goods_id: int | None = None
-) -> Goods:
-    """Add an item, or change one. The same rules as for a line decide. Raises ``Refused``, GOODS-NOT-FOUND."""
+    office: Office, merchant: Merchant, form: GoodsForm, by: Actor, goods_id: int | None = None, *,
+    new_id: int | None = None, expected: Goods | None = None,
+) -> Goods:  # fmt: skip
+    """Add an item, or change one. The same rules as for a line decide.
+
+    ``new_id`` names an item to be added, which is then added once. ``expected`` is what the item must still be. Raises
+    ``Refused``, GOODS-NOT-FOUND, API-PRECONDITION.
+    """
     refuse_all(_faults(office, merchant, form))
     now_ms = milliseconds(office.now())
     values = (
@@ -80,8 +96,13 @@ async def save_goods(
         form.spec, form.zero.value, form.preference, now_ms,
     )  # fmt: skip
     async with office.database.write() as transaction:
+        known = await transaction.fetch(_ONE, merchant.merchant_id, goods_id if new_id is None else new_id)
+        if expected is not None and (not known or _goods(known[0]) != expected):
+            raise refuse("API-PRECONDITION")
+        if new_id is not None and known:
+            return _goods(known[0])
         if goods_id is None:
-            goods_id = secrets.randbits(40)
+            goods_id = secrets.randbits(40) if new_id is None else new_id
             await transaction.execute(
                 "INSERT INTO goods (merchant_id, goods_id, name, code, rate, price, unit, spec, zero, preference,"
                 " used_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

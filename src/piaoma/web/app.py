@@ -13,6 +13,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
 from . import (
+    api,
     console,
     hand_on,
     home,
@@ -36,7 +37,7 @@ CUSTOMER = [
     *title_book.routes, *installable.routes,
 ]  # fmt: skip
 # Tried in this order.
-ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
+ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *api.routes, *console.routes, *operator.routes]
 
 
 def create_app(config: Config) -> Starlette:

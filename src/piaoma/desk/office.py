@@ -59,7 +59,7 @@ from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
 from .mailed import note_mailed
 from .notices import NoticeCarrier
-from .once import keep_forgetting, release
+from .once import Once, keep_forgetting, release
 from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .receipts import keep_purging
@@ -130,6 +130,7 @@ class Office:
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.announcements = Outbox(database, {"announce": AnnounceCarrier(self)}, now, "announcements")
+        self.once = Once(self)
         self.webhooks = self.webhooks_by(resolve)
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
@@ -264,7 +265,7 @@ async def open_office(
         authority = SandboxAuthority(ledger, lambda: office.signer, now)
         office = Office(config, database, authority, keys, now)
         try:
-            async with office.writer:
+            async with office.writer, office.once:
                 if lock is not None:
                     await release(office)
                 tasks = [

@@ -90,7 +90,7 @@ def seal_secret(key: bytes, merchant_id: int, secret: bytes) -> bytes:
 
 
 def unseal_secret(key: bytes, merchant_id: int, sealed: bytes) -> bytes:
-    """The secret; empty when the key is another, as after the loss of the data folder: nothing it signs is right then."""
+    """The secret; empty when the key is another, as after the loss of the data folder: it signs nothing right."""
     try:
         return AESGCM(_sealing(key)).decrypt(sealed[:12], sealed[12:], str(merchant_id).encode())
     except InvalidTag:
@@ -318,7 +318,8 @@ WHERE merchant_id = $1 AND webhook_id = $2
 
 _THE_DEAD = """
 AND state = 'dead' AND job_id IN (
-    SELECT job_id FROM webhook_jobs WHERE merchant_id = $1 AND webhook_id = $2 AND state = 'dead' ORDER BY place LIMIT $4
+    SELECT job_id FROM webhook_jobs WHERE merchant_id = $1 AND webhook_id = $2 AND state = 'dead'
+    ORDER BY place LIMIT $4
 )
 """
 

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from piaoma.desk import api_keys, once
+from piaoma.desk import api_keys
 from piaoma.desk.api_keys import ApiKey
+from piaoma.desk.once import Begun, Kept
 from piaoma.invoice.refusal import Refused, refuse
 from piaoma.web.errors import refusal_response
 from piaoma.web.page import office_of
@@ -162,27 +163,27 @@ async def _once(call: Call, operation: Operation) -> Response:
     key = idempotency_key(call.request)
     office, merchant_id = call.office, call.merchant_id
     digest = _digest(call.request, await call.request.body())
-    begun = await once.begin(office, merchant_id, key, digest)
-    if isinstance(begun, once.Kept):
+    begun = await office.once.begin(merchant_id, key, digest)
+    if isinstance(begun, Kept):
         response = _json(begun.body, begun.status)
         response.headers["idempotency-replayed"] = "true"
         return response
-    call.again = begun is once.AGAIN
+    call.again = begun is Begun.AGAIN
     try:
         if not call.again:
             # What it was to match may have been changed by this very request, before it died.
             await _check_match(call, operation)
         response = _response(call, operation, await operation.handler(call))
     except Refused:
-        await once.forget(office, merchant_id, key)
+        await office.once.forget(merchant_id, key)
         raise
     except BaseException:
-        await once.let_go(office, merchant_id, key)
+        await office.once.let_go(merchant_id, key)
         raise
     body = bytes(response.body)
     secret = operation.answer is not None and "secret" in operation.answer.__struct_fields__
-    kept = once.Kept(response.status_code, _without_secret(body) if secret else body)
-    await once.finish(office, merchant_id, key, kept)
+    kept = Kept(response.status_code, _without_secret(body) if secret else body)
+    await office.once.finish(merchant_id, key, kept)
     return response
 
 

@@ -15,6 +15,8 @@ from . import codes, invoices
 from .operation import Operation, Parameter
 
 _CURSOR = Parameter("cursor", "上一页的 next_cursor", "next_cursor of the page before", r"^[\w=.:-]{0,200}$")
+_SINCE = Parameter("cursor", "上次的 next_cursor", "next_cursor of last time", r"^[0-9]{1,16}$")
+_TYPE = Parameter("type", "事件类型", "Type of event", choices=EVENT_TYPES)
 _SEARCH = (
     Parameter("q", "关键字", "Words"),
     Parameter("since", "起始日期", "From this day", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
@@ -81,7 +83,8 @@ def _invoices() -> list[Operation]:
         Operation("POST", "/invoices", write, "issue", "直接开具发票", "Issue an invoice", invoices.issue, wire.Issue,
                   wire.NewInvoice, 201, 202, causes=(*_DRAFT, *_PASSING, "MAIL-ADDRESS", "ISSUE-KEY-REUSED")),
         Operation("POST", "/invoices/preview", write, "preview", "试算，不开具",
-                  "Figures of an invoice; nothing is issued", invoices.preview, wire.Preview, wire.NewInvoice, causes=_DRAFT),
+                  "Figures of an invoice; nothing is issued", invoices.preview, wire.Preview, wire.NewInvoice,
+                  causes=_DRAFT),
         Operation("GET", "/issues/{id}", read, "issue_state", "查询开具结果", "What became of a request to issue",
                   invoices.show_issue, wire.Issue, causes=("ISSUE-NOT-FOUND",)),
         Operation("GET", "/invoices", read, "invoices", "查找发票", "Find invoices", invoices.list_invoices,
@@ -107,7 +110,8 @@ def _deliveries() -> list[Operation]:
         Operation("GET", "/deliveries", read, "deliveries", "全部交付", "List deliveries", invoices.list_deliveries,
                   wire.Deliveries, query=(_CURSOR, state)),
         Operation("POST", "/deliveries/{id}/retry", send, "retry_delivery", "重试失败的交付",
-                  "Try a failed delivery again", invoices.retry_delivery, wire.Deliveries, wire.Nothing, causes=("JOB-NOT-FOUND",)),
+                  "Try a failed delivery again", invoices.retry_delivery, wire.Deliveries, wire.Nothing,
+                  causes=("JOB-NOT-FOUND",)),
     ]  # fmt: skip
 
 
@@ -159,9 +163,7 @@ def _events() -> list[Operation]:
     place = ("WEBHOOK-URL", "WEBHOOK-HOST", "WEBHOOK-PRIVATE", "WEBHOOK-PLAIN", "WEBHOOK-TYPES", "WEBHOOK-TOO-MANY")
     return [
         Operation("GET", "/events", read, "events", "事件，从旧到新", "What happened, oldest first",
-                  invoices.list_events, wire.Events, query=(Parameter("cursor", "上次的 next_cursor", "next_cursor of last time",
-                                                r"^[0-9]{1,16}$"),
-                                      Parameter("type", "事件类型", "Type of event", choices=EVENT_TYPES))),
+                  invoices.list_events, wire.Events, query=(_SINCE, _TYPE)),
         Operation("GET", "/events/{id}", read, "event", "查看事件", "Read an event", invoices.show_event, wire.Event,
                   causes=("EVENT-NOT-FOUND",)),
         Operation("POST", "/events/{id}/replay", write, "replay_event", "重新推送事件", "Send an event again",

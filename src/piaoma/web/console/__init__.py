@@ -2,6 +2,7 @@
 
 from . import (
     account,
+    api_keys,
     codes,
     corrections,
     customers,
@@ -17,11 +18,12 @@ from . import (
     static_codes,
     today,
     trail,
+    webhooks,
 )  # fmt: skip
 from .access import declared
 
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
     *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *account.routes, *staff.routes, *trail.routes,
+    *account.routes, *staff.routes, *trail.routes, *api_keys.routes, *webhooks.routes,
 ])  # fmt: skip

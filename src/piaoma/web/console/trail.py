@@ -16,7 +16,7 @@ from .access import page, show
 from .search import onward, read_filter
 
 GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
-          "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
+          "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "api.", "webhook.", "account.", "session.",
           "merchant.")  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +26,7 @@ TYPES = (
 )  # fmt: skip
 EVENTS_MAX = 100  # on a page
 KEPT_DAYS = 90  # that an event can be asked for
+CLOCK_WRONG_SECONDS = 60  # that an event may be ahead of the clock
 SETTLING_SECONDS = 2  # that an event is held back in the list, so that one written a moment later stands behind it
 
 _SELECT = "SELECT job_id, type, number, target, place, content, created_at_ms FROM announcements "
@@ -134,14 +137,20 @@ async def list_events(office: Office, merchant_id: int, cursor: str = "", kind: 
     """
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 16):
         raise refuse("REQUEST-MALFORMED", "cursor", have="cursor")
-    settled_us = (milliseconds(office.now()) - SETTLING_SECONDS * 1000) * 1000
     rows = await office.database.read(
-        _SELECT + "WHERE merchant_id = $1 AND place > $2 AND place <= $3 AND content <> ''"
-        " AND ($4 = '' OR type = $4) ORDER BY place LIMIT $5",
-        merchant_id, int(cursor or 0), settled_us, kind, EVENTS_MAX,
+        _SELECT + "WHERE merchant_id = $1 AND place > $2 AND ($3 = '' OR type = $3) ORDER BY place LIMIT $4",
+        merchant_id, int(cursor or 0), kind, EVENTS_MAX,
     )  # fmt: skip
-    events = [msgspec.json.decode(row["content"], type=wire.Event) for row in rows]
-    return wire.Events(items=events, next_cursor=str(rows[-1]["place"]) if rows else cursor or "0")
+    settled = list(takewhile(partial(_settled, milliseconds(office.now())), rows))
+    events = [msgspec.json.decode(row["content"], type=wire.Event) for row in settled]
+    return wire.Events(items=events, next_cursor=str(settled[-1]["place"]) if settled else cursor or "0")
+
+
+def _settled(now_ms: int, row: Row) -> bool:
+    """Whether nothing can come to stand in front of an event any more: it has its content, and is older than any
+    transaction that goes on. One far in the future was written while the clock was wrong."""
+    age_ms = now_ms - int(row["created_at_ms"])
+    return row["content"] != "" and (age_ms >= SETTLING_SECONDS * 1000 or age_ms < -CLOCK_WRONG_SECONDS * 1000)
 
 
 async def event(office: Office, merchant_id: int, event_id: str) -> wire.Event:

@@ -36,7 +36,6 @@ LIST_MAX = 50
 TRIES_SHOWN_MAX = 20  # of one message
 REPLAY_MAX = 1_000  # messages that are sent again at once
 PURGE_SECONDS = 3_600
-PURGE_MAX = 5_000  # rows of a table taken away in one turn
 
 _log = structlog.get_logger("piaoma.webhooks")
 
@@ -353,23 +352,13 @@ async def forget_for_ever(office: Office) -> None:
 async def forget_old(office: Office) -> int:
     """One turn; how many rows went. What still waits stays."""
     before_ms = milliseconds(office.now() - timedelta(days=EVENT_DAYS))
-    count = 0
-    for find, remove in _OLD:
-        rows = await office.database.read(find, before_ms, PURGE_MAX)
-        async with office.database.write() as transaction:
-            await transaction.execute_many(
-                remove, sorted(tuple(row[place] for place in range(len(row))) for row in rows)
-            )
-        count += len(rows)
-    return count
+    async with office.database.write() as transaction:
+        return sum([await transaction.execute(statement, before_ms) for statement in _OLD])
 
 
 _OLD = (
-    ("SELECT merchant_id, job_id, try_id FROM webhook_tries WHERE at_ms < $1 LIMIT $2",
-     "DELETE FROM webhook_tries WHERE merchant_id = $1 AND job_id = $2 AND try_id = $3"),
-    ("SELECT merchant_id, job_id FROM webhook_jobs WHERE created_at_ms < $1 AND state <> 'waiting' LIMIT $2",
-     "DELETE FROM webhook_jobs WHERE merchant_id = $1 AND job_id = $2"),
-    ("SELECT a.merchant_id, a.job_id FROM announcements a WHERE a.created_at_ms < $1 AND a.state = 'done' AND NOT"
-     " EXISTS (SELECT 1 FROM webhook_jobs j WHERE j.merchant_id = a.merchant_id AND j.event_id = a.job_id) LIMIT $2",
-     "DELETE FROM announcements WHERE merchant_id = $1 AND job_id = $2"),
-)  # fmt: skip
+    "DELETE FROM webhook_tries WHERE at_ms < $1",
+    "DELETE FROM webhook_jobs WHERE created_at_ms < $1 AND state <> 'waiting'",
+    "DELETE FROM announcements WHERE created_at_ms < $1 AND state = 'done' AND NOT EXISTS (SELECT 1 FROM webhook_jobs j"
+    " WHERE j.merchant_id = announcements.merchant_id AND j.event_id = announcements.job_id)",
+)

@@ -19,7 +19,7 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import SignerDown, merkle
 
-from .announce import ANNOUNCE, issued_values
+from .announce import ANNOUNCE_ALL, issued_values
 from .database import Database, Row, Transaction, write_block
 from .plan import (
     BlockRow,
@@ -282,7 +282,7 @@ async def _store(
         told = [issued_values(request, number) for request, number in issued
                 if request.merchant_id in state.announcing]  # fmt: skip
         if told:
-            await transaction.execute_many(ANNOUNCE, told)
+            await transaction.execute_many(ANNOUNCE_ALL, told)
         merchants = {request.merchant_id for request, _ in issued}
         advanced = [
             (merchant, block.prefix, block.first_sequence, block.next_sequence)

@@ -22,7 +22,7 @@ Figure = Annotated[
 ]
 Rate = Annotated[str, Meta(pattern=r"^0(\.[0-9]{1,4})?$", description="A rate of tax.", examples=["0.06"])]
 Text = Annotated[str, Meta(max_length=NAME_MAX)]
-Id = Annotated[str, Meta(pattern=r"^[0-9]{1,13}$", examples=["604462909807"])]
+Id = Annotated[str, Meta(pattern=r"^[0-9]{1,17}$", examples=["604462909807"])]
 Number = Annotated[str, Meta(pattern=r"^[0-9]{20}$", description="发票号码.", examples=["26990000000000000001"])]
 Kind = Literal["general", "special"]
 Pricing = Literal["inclusive", "exclusive"]

@@ -16,8 +16,8 @@ from .access import page, show
 from .search import onward, read_filter
 
 GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
-          "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "api.", "webhook.", "account.", "session.",
-          "merchant.")  # fmt: skip
+          "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "api.", "webhook.", "account.",
+          "session.", "merchant.")  # fmt: skip
 
 
 def shown(request: Request, name: str, value: str) -> str:

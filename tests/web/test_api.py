@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from piaoma import wire
 from piaoma.channels import Numbering, SandboxAuthority
 from piaoma.desk import announcing, api_keys, codes, goods, once, records
 from piaoma.desk.config import Config
-from piaoma.desk.office import open_office
+from piaoma.desk.office import Office, open_office
 from piaoma.desk.pursue import pursue_once
-from piaoma.store import audit
+from piaoma.store import Row, audit
 from piaoma.web.api import serve
 from piaoma.web.api.examples import EXAMPLES
 from piaoma.web.api.table import OPERATIONS
@@ -115,18 +116,14 @@ def test_a_request_whose_process_died_is_gone_on_with(tmp_path: Path) -> None:
             monkey.setattr(once.Once, "finish", lambda self, *what: asyncio.sleep(3600))
             async with _served(config, office) as client:
                 tills = Program(client, secret)
-                for _ in range(50):
-                    waiting = asyncio.create_task(tills.post("/invoices", ORDER, "order-0001"))
-                    while not (rows := await office.database.read("SELECT number FROM invoices")):
-                        await asyncio.sleep(0.01)
-                    break
+                waiting = asyncio.create_task(tills.post("/invoices", ORDER, "order-0001"))
+                rows = await _until(office, "SELECT number FROM invoices")
                 answer = await tills.post("/invoices", ORDER, "order-0001")
                 assert (answer.status_code, cause(answer)) == (409, "API-IDEMPOTENCY-RUNNING")
                 mail = asyncio.create_task(
                     tills.post(f"/invoices/{rows[0][0]}/deliveries", {"email": "a@example.cn"}, "mail-0001")
                 )
-                while not await office.database.read("SELECT 1 FROM jobs WHERE kind = 'mail'"):
-                    await asyncio.sleep(0.01)
+                await _until(office, "SELECT 1 FROM jobs WHERE kind = 'mail'")
                 # The process dies: nobody is told anything.
                 monkey.setattr(once.Once, "let_go", lambda self, *what: asyncio.sleep(0))
                 for task in (waiting, mail):
@@ -148,6 +145,14 @@ def test_a_request_whose_process_died_is_gone_on_with(tmp_path: Path) -> None:
             assert len(await office.database.read("SELECT 1 FROM invoices")) == 1
 
     asyncio.run(goes_on(*asyncio.run(dies())))
+
+
+async def _until(office: Office, statement: str) -> Sequence[Row]:
+    """The rows of a statement, once there are any."""
+    async with asyncio.timeout(20):
+        while not (rows := await office.database.read(statement)):
+            await asyncio.sleep(0.01)
+        return rows
 
 
 def _served(config: Config, office: object) -> httpx.AsyncClient:
@@ -343,13 +348,14 @@ def test_bad_requests_are_told_at_the_field_and_change_nothing(tmp_path: Path) -
             assert answer.json()["errors"][0]["field"] == field, answer.text
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["request_id"] == answer.headers["x-request-id"]
-        both = {**ORDER, "lines": [{**MEAL, "rate": "0.07"}, {"name": "无", "amount": "1.00"}]}
+        both: dict[str, object] = {**ORDER, "lines": [{**MEAL, "rate": "0.07"}, {"name": "无", "amount": "1.00"}]}
         faults = (await app.post("/invoices", both)).json()["errors"]
         assert {one["field"] for one in faults} >= {"lines[1].rate"}
-        for headers, status, why in (
+        wrong: list[tuple[dict[str, str], int, str]] = [
             ({"content_type": "text/plain"}, 415, "API-BODY-TYPE"),
             ({"idempotency_key": "short"}, 400, "API-IDEMPOTENCY-FORM"),
-        ):
+        ]
+        for headers, status, why in wrong:
             answer = await app.post("/invoices", ORDER, **headers)
             assert (answer.status_code, cause(answer)) == (status, why)
         bare = await app.http.post(BASE + "/invoices", json=ORDER)
@@ -378,7 +384,7 @@ def test_what_is_issued_at_a_till_says_which(tmp_path: Path) -> None:
         assert (await app.post("/codes", {"lines": [MEAL], "till_id": str(till_id)})).status_code == 201
         for table in ("invoices", "codes"):
             rows = await shop.office.database.read(f"SELECT shop_id, till_id FROM {table}")
-            assert tuple(rows[0]) == (shop_id, till_id)
+            assert (rows[0][0], rows[0][1]) == (shop_id, till_id)
         assert cause(await app.post("/codes", {"lines": [MEAL], "till_id": "7"})) == "TILL-NOT-FOUND"
 
     browse(tmp_path, story)

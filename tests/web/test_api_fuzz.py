@@ -1,6 +1,7 @@
 """P10 for programs: requests drawn from the OpenAPI document itself, right ones and spoilt ones.
 
-Never a 5xx, never an answer that does not fit the document, and the audit holds afterwards. PIAOMA_SEED=… replays; PIAOMA_REQUESTS=… for more.
+Never a 5xx, never an answer that does not fit the document, and the audit holds afterwards. PIAOMA_SEED=… replays;
+PIAOMA_REQUESTS=… for more.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from tests.conftest import Shop
 
 BASE = "/api/v1"
 ALL = tuple(scope.value for scope in Scope)
-MEAL = {"name": "餐费", "code": "3070401000000000000", "rate": "0.06", "amount": "58.00"}
-COMPANY = {"name": "武汉某某科技有限公司", "taxpayer_id": "91110108690017781B"}
-ORDER = {"buyer": COMPANY, "lines": [MEAL]}
+MEAL: dict[str, Any] = {"name": "餐费", "code": "3070401000000000000", "rate": "0.06", "amount": "58.00"}
+COMPANY: dict[str, Any] = {"name": "武汉某某科技有限公司", "taxpayer_id": "91110108690017781B"}
+ORDER: dict[str, Any] = {"buyer": COMPANY, "lines": [MEAL]}
 
 
 async def key_for(shop: Shop, scopes: Iterable[str] = ALL, name: str = "测试程序") -> ApiKey:

@@ -73,7 +73,8 @@ def tried_again(answer: httpx.Response | None, tries: int) -> float | None:
     """How many seconds to wait before the next try, or None when the answer is final. No answer is tried again."""
     if tries >= TRIES_MAX:
         return None
-    delay = min(DELAY_SECONDS_MAX, DELAY_FIRST_SECONDS * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311
+    full = min(DELAY_SECONDS_MAX, DELAY_FIRST_SECONDS * 2.0 ** (tries - 1))
+    delay: float = full * random.uniform(0.5, 1)  # noqa: S311 - spreads tries, no secret
     if answer is None:
         return delay
     running = answer.status_code == 409 and _problem(answer).cause == _RUNNING

@@ -220,6 +220,7 @@ _UPDATE = """
 UPDATE api_requests SET digest = $3, lease_until_ms = $4, expires_at_ms = $5, status = $6, answer = $7
 WHERE merchant_id = $1 AND request_key = $2
 """
+OLD = "DELETE FROM api_requests WHERE expires_at_ms <= $1"
 _DELETE = "DELETE FROM api_requests WHERE merchant_id = $1 AND request_key = $2"
 
 
@@ -237,6 +238,4 @@ async def keep_forgetting(office: Office) -> None:
 async def forget_old(office: Office) -> int:
     """One turn; how many records went."""
     async with office.database.write() as transaction:
-        return await transaction.execute(
-            "DELETE FROM api_requests WHERE expires_at_ms <= $1", milliseconds(office.now())
-        )
+        return await transaction.execute(OLD, milliseconds(office.now()))

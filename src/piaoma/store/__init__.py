@@ -5,7 +5,7 @@ durable, and rows. Only this room opens a database. Both engines keep one contra
 tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
-from .announce import announce
+from .announcements import announce
 from .audit import Finding, Invariant, audit
 from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence

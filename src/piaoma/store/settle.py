@@ -15,7 +15,7 @@ import msgspec
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import merkle
 
-from .announce import ANNOUNCE, announce, issued_values
+from .announcements import ANNOUNCE, announce, issued_values
 from .database import Database, Row, Transaction, write_block
 from .plan import PREFIX_DIGITS, milliseconds, reserved_fen
 from .reds import red_issued, red_refused

@@ -19,7 +19,7 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import SignerDown, merkle
 
-from .announce import ANNOUNCE_ALL, issued_values
+from .announcements import ANNOUNCE_ALL, issued_values
 from .database import Database, Row, Transaction, write_block
 from .plan import (
     BlockRow,

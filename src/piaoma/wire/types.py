@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Meta
 
 LINES_MAX = 2_000  # of one invoice
-ITEMS_MAX = 100  # of a page
 NAME_MAX = 300  # characters of a text at the border; the rules know narrower limits
 
 Yuan = Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,2})?$", description="Yuan.", examples=["58.00"])]

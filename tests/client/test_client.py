@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,32 @@ def test_both_clients_do_the_same(installation: Installation) -> None:
             assert "invoice.red_issued" in [one.type for one in events.items]
 
     asyncio.run(story())
+
+
+def test_a_ledger_follows_through_public_interfaces_alone(installation: Installation) -> None:
+    """A sample ledger: from the cursor of last time it books every invoice once, blue and red, by what the
+    invoice itself states, and nothing afterwards."""
+    with Piaoma(installation.url, installation.key) as till:
+        start = ""
+        while (page := till.events(start)).items:
+            start = page.next_cursor
+        for place in range(3):
+            made = till.issue(ORDER, key=f"ledger-{place:04}")
+        assert made.number
+        till.take_back(made.number, wire.NewRedForm(reason="returned"), key="ledger-red")
+        booked: dict[str, Decimal] = {}
+        deadline = time.monotonic() + 30
+        while len(booked) < 4 and time.monotonic() < deadline:
+            page = till.events(start)
+            for event in page.items:
+                number = str(event.data["number"])
+                stated = msgspec.json.decode(till.file(number, "json"))
+                assert number not in booked and stated["number"] == number
+                booked[number] = Decimal(str(event.data["total"]))
+            start = page.next_cursor
+            time.sleep(0.3)
+        assert sorted(booked.values()) == [Decimal("-58.00"), *[Decimal("58.00")] * 3]
+        assert till.events(start).items == []
 
 
 def test_a_server_that_is_killed_under_load_loses_nothing(installation: Installation) -> None:

@@ -45,6 +45,10 @@ class Undeliverable(Exception):
     """Trying again cannot help; the text says why, without personal data."""
 
 
+class Failed(Exception):
+    """It may work later; the text is the reason as it is kept."""
+
+
 class SomeFailed(Exception):
     """Of a batch that a carrier carried at once, those that failed: by merchant and job, each with its own error."""
 
@@ -198,7 +202,8 @@ class Outbox:
 
 def reason_of(error: Exception) -> str:
     """Why a delivery failed, as logs and lists may show it: whatever a server answered, no address is in it."""
-    return _ADDRESS.sub("…@…", f"{type(error).__name__}: {error}")[:REASON_MAX]
+    text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+    return _ADDRESS.sub("…@…", text)[:REASON_MAX]
 
 
 def backoff_ms(attempts: int) -> int:

@@ -20,7 +20,7 @@ from piaoma.invoice.refusal import Refused
 from piaoma.store import Database, Row, milliseconds
 
 from .destination import Network, Resolve, fault_of, parse, resolve
-from .outbox import Job, SomeFailed, Undeliverable, reason_of
+from .outbox import Failed, Job, SomeFailed, Undeliverable, reason_of
 from .post import Answer, post
 
 DELAYS_S = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 72_000, 86_400)
@@ -121,7 +121,7 @@ class WebhookCarrier:
         if gone:
             raise Undeliverable("HTTP 410: the receiver wants no more of it")
         if fault:
-            raise ConnectionError(fault)
+            raise Failed(fault)
 
     def _message(self, merchant_id: int, row: Row) -> Message:
         secrets = [self._unseal(merchant_id, bytes(row["secret"]))]

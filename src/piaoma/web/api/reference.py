@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,18 @@ from .operation import Operation
 from .table import OPERATIONS
 
 KEPT_SECONDS = 3_600
+PARTS = (
+    "Line",
+    "Buyer",
+    "RedItem",
+    "Code",
+    "Invoice",
+    "Delivery",
+    "RedForm",
+    "Refusal",
+    "Problem",
+    "Fault",
+)  # of others
 
 
 async def openapi(request: Request) -> Response:
@@ -37,18 +50,17 @@ async def reference(request: Request) -> Response:
         groups.setdefault(row.tag, []).append(_shown(row, language))
     return render(
         request, "reference.html", groups=groups, base=BASE, host=office_of(request).config.base_url,
-        mode=mode_of(office_of(request)),
+        mode=mode_of(office_of(request)), types={name: _fields(name) for name in PARTS},
     )  # fmt: skip
 
 
 def _shown(row: Operation, language: str) -> dict[str, Any]:
-    schemas = described()["components"]["schemas"]
     return {
         "name": row.name, "method": row.method, "path": row.path, "places": row.places,
         "scope": row.scope.value if row.scope else "", "title": row.zh if language == "zh" else row.en,
         "query": [(one.name, one.zh if language == "zh" else one.en, one.choices) for one in row.query],
-        "body": _fields(schemas, row.body), "answer": row.answer.__name__ if row.answer else "",
-        "fields": _fields(schemas, row.answer), "status": row.status,
+        "body": _fields(row.body.__name__) if row.body else [], "answer": row.answer.__name__ if row.answer else "",
+        "fields": _fields(row.answer.__name__) if row.answer else [], "status": row.status,
         "example": msgspec.json.format(msgspec.json.encode(example_of(row.name)), indent=2).decode()
         if row.body is not None else "",
         "causes": [(cause, causes()[cause].zh if language == "zh" else causes()[cause].en) for cause in row.causes],
@@ -56,15 +68,12 @@ def _shown(row: Operation, language: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fields(schemas: dict[str, Any], kind: type[msgspec.Struct] | None) -> list[tuple[str, str, bool]]:
-    """(name, form, needed) of the fields of a type; those of a type within it stand behind a dot, one level deep."""
-    if kind is None:
-        return []
-    found = []
-    for name, schema in schemas[kind.__name__]["properties"].items():
-        needed = name in schemas[kind.__name__].get("required", ())
-        found.append((name, _form(schema), needed))
-    return found
+@cache
+def _fields(kind: str) -> list[tuple[str, str, bool]]:
+    """(name, form, needed) of the fields of a type."""
+    schema = described()["components"]["schemas"][kind]
+    needed = schema.get("required", ())
+    return [(name, _form(one), name in needed) for name, one in schema["properties"].items()]
 
 
 def _form(schema: dict[str, Any]) -> str:

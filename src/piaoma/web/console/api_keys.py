@@ -43,6 +43,7 @@ async def _keys_page(
         request, session, "api_keys.html", status_of(refusals) if refusals else 200,
         errors=explained(request, refusals), form=form or {}, made=made, scopes=list(Scope), sets=SETS,
         keys=await api_keys.list_keys(office, session.merchant_id), now=office.now(), mode=api_keys.mode_of(office),
+        host=office.config.base_url,
         soon=office.now() + timedelta(days=14),
     )  # fmt: skip
 

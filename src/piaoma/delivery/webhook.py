@@ -48,6 +48,17 @@ class Message(msgspec.Struct, frozen=True):
     failures: int
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a try; ``fault`` is empty when it was taken. ``failures`` is how often the endpoint failed before,
+    one after the other."""
+
+    webhook_id: int
+    failures: int = 0
+    answer: Answer = Answer(0, b"", 0)
+    fault: str = ""
+    gone: bool = False
+
+
 def backoff_ms(tries: int) -> int:
     """How long to wait after so many tries, a tenth more or less by chance."""
     seconds = DELAYS_S[min(tries, len(DELAYS_S)) - 1]
@@ -80,21 +91,23 @@ class WebhookCarrier:
         self._tls = tls
 
     async def carry(self, jobs: Sequence[Job]) -> None:
-        """See ``Carrier.carry``: all at once, each with its own outcome."""
-        outcomes = await asyncio.gather(*(self._carry_one(job) for job in jobs), return_exceptions=True)
+        """See ``Carrier.carry``: all at once, each with its own outcome, and one record of all."""
+        outcomes = await asyncio.gather(*(self._post(job) for job in jobs))
+        await self._keep(jobs, outcomes)
         failures: dict[tuple[int, str], Exception] = {}
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                failures[(job.merchant_id, job.job_id)] = outcome
-            elif isinstance(outcome, BaseException):
-                raise outcome
+            if outcome.gone:
+                failures[(job.merchant_id, job.job_id)] = Undeliverable("HTTP 410: the receiver wants no more of it")
+            elif outcome.fault:
+                failures[(job.merchant_id, job.job_id)] = Failed(outcome.fault)
         if failures:
             raise SomeFailed(failures)
 
-    async def _carry_one(self, job: Job) -> None:
+    async def _post(self, job: Job) -> Outcome:
+        """One try. Whatever goes wrong is its outcome."""
         row = await self._database.read_by_key(_MESSAGE, job.merchant_id, job.job_id)
         if row is None or not row["content"]:
-            raise Undeliverable("nothing to send")
+            return Outcome(0, fault="nothing to send")
         message = self._message(job.merchant_id, row)
         event_id, timestamp = row["event_id"], milliseconds(self._now()) // 1000
         headers = {
@@ -104,24 +117,18 @@ class WebhookCarrier:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(message.secrets, event_id, timestamp, message.body),
         }
-        answer, fault = Answer(0, b"", 0), ""
-        gone = False
+        webhook_id: int = row["webhook_id"]
         try:
             answer = await post(parse(message.url), message.body, headers, self._allowed, self._by, self._tls)
         except Refused as refused:
-            fault = fault_of(refused)
+            return Outcome(webhook_id, message.failures, fault=fault_of(refused))
         except Exception as error:
-            fault = reason_of(error)
-        else:
-            gone = answer.status == 410
-            if not 200 <= answer.status < 300:
-                redirected = " (redirects are not followed)" if 300 <= answer.status < 400 else ""
-                fault = f"HTTP {answer.status}{redirected}"
-        await self._keep(job, row["webhook_id"], answer, fault, message.failures, gone=gone)
-        if gone:
-            raise Undeliverable("HTTP 410: the receiver wants no more of it")
-        if fault:
-            raise Failed(fault)
+            return Outcome(webhook_id, message.failures, fault=reason_of(error))
+        fault = ""
+        if not 200 <= answer.status < 300:
+            redirected = " (redirects are not followed)" if 300 <= answer.status < 400 else ""
+            fault = f"HTTP {answer.status}{redirected}"
+        return Outcome(webhook_id, message.failures, answer, fault, gone=answer.status == 410)
 
     def _message(self, merchant_id: int, row: Row) -> Message:
         secrets = [self._unseal(merchant_id, bytes(row["secret"]))]
@@ -129,22 +136,28 @@ class WebhookCarrier:
             secrets.append(self._unseal(merchant_id, bytes(row["old_secret"])))
         return Message(row["url"], row["content"].encode(), tuple(secrets), row["failures"])
 
-    async def _keep(self, job: Job, webhook_id: int, answer: Answer, fault: str, failures: int, *, gone: bool) -> None:
-        """The record of a try, and how the endpoint does. One that wants no more is paused."""
+    async def _keep(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        """The record of every try, and how the endpoints do. One that wants no more is paused."""
         now_ms = milliseconds(self._now())
         async with self._database.write() as transaction:
-            rows = await transaction.fetch(_COUNT_TRIES, job.merchant_id, job.job_id)
-            await transaction.execute(
-                _KEEP_TRY, job.merchant_id, job.job_id, rows[0][0] + 1, now_ms, answer.status, answer.took_ms, fault,
-                shown(answer.body),
-            )  # fmt: skip
-            if fault:
-                rest_ms = 1000 * min(REST_SECONDS_MAX, 2 ** min(failures + 1, 12))
-                await transaction.execute(_FAILING, job.merchant_id, webhook_id, now_ms + rest_ms, now_ms)
-                if gone:
-                    await transaction.execute(_PAUSE, job.merchant_id, webhook_id)
-            elif failures:
-                await transaction.execute(_WELL, job.merchant_id, webhook_id)
+            tries = []
+            for job, one in zip(jobs, outcomes, strict=True):
+                rows = await transaction.fetch(_COUNT_TRIES, job.merchant_id, job.job_id)
+                tries.append((
+                    job.merchant_id, job.job_id, rows[0][0] + 1, now_ms, one.answer.status, one.answer.took_ms, one.fault,
+                    shown(one.answer.body),
+                ))  # fmt: skip
+            await transaction.execute_many(_KEEP_TRY, tries)
+            # In the order of their keys, so that two processes do not wait for each other.
+            ends = {(job.merchant_id, one.webhook_id): one for job, one in zip(jobs, outcomes, strict=True)}
+            for (merchant_id, webhook_id), one in sorted(ends.items(), key=lambda each: each[0]):
+                if one.fault:
+                    rest_ms = 1000 * min(REST_SECONDS_MAX, 2 ** min(one.failures + 1, 12))
+                    await transaction.execute(_FAILING, merchant_id, webhook_id, now_ms + rest_ms, now_ms)
+                elif one.failures:
+                    await transaction.execute(_WELL, merchant_id, webhook_id)
+                if one.gone:
+                    await transaction.execute(_PAUSE, merchant_id, webhook_id)
 
 
 def shown(body: bytes) -> str:

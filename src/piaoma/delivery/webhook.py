@@ -144,8 +144,8 @@ class WebhookCarrier:
             for job, one in zip(jobs, outcomes, strict=True):
                 rows = await transaction.fetch(_COUNT_TRIES, job.merchant_id, job.job_id)
                 tries.append((
-                    job.merchant_id, job.job_id, rows[0][0] + 1, now_ms, one.answer.status, one.answer.took_ms, one.fault,
-                    shown(one.answer.body),
+                    job.merchant_id, job.job_id, rows[0][0] + 1, now_ms, one.answer.status, one.answer.took_ms,
+                    one.fault, shown(one.answer.body),
                 ))  # fmt: skip
             await transaction.execute_many(_KEEP_TRY, tries)
             # In the order of their keys, so that two processes do not wait for each other.

@@ -83,7 +83,7 @@ def test_a_key_that_may_issue_asks_for_the_factor_that_issuing_would(tmp_path: P
         browser = another_browser(client, await owner(shop))
         csrf = await csrf_of(browser)
         await factors.set_policy(shop.office, shop.actor, ["special", "red"])
-        for scope in ("invoices:issue", "corrections:write"):
+        for scope in ("invoices:issue", "codes:write", "corrections:write"):
             form = {"csrf": csrf, "name": "x", f"scope:{scope}": "1"}
             assert "FACTOR-NEEDED" in (await browser.post(KEYS, data=form)).text
         assert await api_keys.list_keys(shop.office, shop.id) == []

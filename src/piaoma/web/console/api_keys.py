@@ -26,7 +26,7 @@ SETS = {
     "books": (Scope.INVOICES_READ, Scope.CORRECTIONS_READ, Scope.MERCHANT_READ, Scope.EVENTS_READ),
 }  # fmt: skip
 # A key may do later what a person may do only with a second factor: so he gives it when he makes the key.
-_DEMANDS = {Scope.INVOICES_ISSUE: "special", Scope.CORRECTIONS_WRITE: "red"}
+_DEMANDS = {Scope.INVOICES_ISSUE: "special", Scope.CODES_WRITE: "special", Scope.CORRECTIONS_WRITE: "red"}
 
 
 async def keys(request: Request, session: Session) -> Response:

@@ -14,6 +14,7 @@ import segno
 from PIL import Image
 
 from piaoma.codes import printed, title_qr, token
+from piaoma.delivery import destination
 from piaoma.documents import embedded, ofd
 from piaoma.documents.bundle import Bundle, pack, proof_of_bundle, unpack
 from piaoma.documents.check import Trusted, check
@@ -136,6 +137,7 @@ TARGETS: dict[str, Target] = {
     "printed-qr": Target(lambda: [printed.invoice_text(example()).encode()], _text(printed.parse)),
     "title-text": Target(lambda: [_PASTED, "张三".encode()], _text(title_text.parse_title_text)),
     "token": Target(lambda: [token.seal(bytes(32), 7, 9).encode()], _text(token.canonical), (Refused,)),
+    "webhook-url": Target(lambda: [b"https://erp.example.cn:8443/hook?a=1"], _text(destination.parse), (Refused,)),
     "amount": Target(lambda: ["￥1,280.50".encode(), b"58"], _text(money.parse_amount), (Refused,)),
     "words": Target(lambda: ["壹佰贰拾叁圆肆角伍分".encode(), "（大写）伍拾捌圆整".encode()], _text(words.from_words)),
     "classification": Target(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from piaoma.delivery import outbox, report
-from piaoma.desk import codes, deliver, merchant, receipts, records, shelf, timeline
+from piaoma.delivery import outbox, report, webhook
+from piaoma.desk import announcing, api_keys, codes, deliver, merchant, once, receipts, records, shelf, timeline
 from piaoma.index import following, selecting
-from piaoma.store import migrations, settle, writer
+from piaoma.store import announcements, migrations, settle, writer
 from piaoma.store.sqlite import DIALECT
 
 BY_KEYS = {
@@ -26,7 +26,7 @@ BY_KEYS = {
     "offer": codes._STANDING_OFFER,
     "one code": codes._ONE_CODE,
     "one merchant": merchant._ONE_MERCHANT,
-    "due jobs": outbox._DUE.format(table="jobs", skip_locked=""),
+    "due jobs": outbox._DUE.format(table="jobs", skip_locked="", unless=""),
     "done": outbox._DONE.format(table="jobs"),
     "failed": outbox._FAILED.format(table="jobs"),
     "lease": outbox._LEASE.format(table="jobs"),
@@ -49,6 +49,16 @@ BY_KEYS = {
     "in the log": timeline._LOGGED,
     "opens": timeline._OPENS,
     "lock": settle._LOCK.format(for_update=""),
+    "announce": announcements.ANNOUNCE,
+    "requests of programs": once._FIND.format(keys=DIALECT.int_text_keys, for_update=""),
+    "request done": once._UPDATE,
+    "one key": api_keys._ONE,
+    "due webhooks": outbox._DUE.format(table="webhook_jobs", skip_locked="", unless=f"AND NOT ({webhook.UNLESS})"),
+    "message of a webhook": webhook._MESSAGE,
+    "tries of a webhook": webhook._COUNT_TRIES,
+    "due events": outbox._DUE.format(table="announcements", skip_locked="", unless=""),
+    "one event": announcing._ONE,
+    "purge of requests": once.OLD,
 }
 # The columns that a search of a table must be bound by; a shorter prefix would look through a merchant's whole year.
 KEYS = {
@@ -64,6 +74,12 @@ KEYS = {
     "index_blocks": "merchant_id=? AND block=?",
     "log_leaves": "merchant_id=? AND number=?",
     "invoice_opens": "merchant_id=? AND number=?",
+    "api_requests": "merchant_id=? AND request_key=?",
+    "api_keys": "merchant_id=? AND key_id=?",
+    "webhooks": "merchant_id=? AND webhook_id=?",
+    "webhook_jobs": "merchant_id=? AND ",
+    "webhook_tries": "merchant_id=? AND job_id=?",
+    "announcements": "merchant_id=? AND job_id=?",
 }
 ALIASES = {"j": "jobs", "r": "receipts", "c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 
@@ -94,7 +110,16 @@ def faults(store: sqlite3.Connection, statement: str) -> list[str]:
         found = re.match(r"SEARCH (\w+) .*\((.*)\)", step)
         if found:
             table = table_of.get(found[1], found[1])
-            open_index = any(index in step for index in ("issues_open", "jobs_waiting", "jobs_contacts"))
+            open_index = any(
+                index in step
+                for index in (
+                    "issues_open",
+                    "jobs_waiting",
+                    "jobs_contacts",
+                    "announcements_waiting",
+                    "api_requests_old",
+                )
+            )
             if table in KEYS and KEYS[table] not in found[2] and not open_index:
                 wrong.append(step)
     return wrong

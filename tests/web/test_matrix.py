@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import applications, batches, questions, sessions, static_codes, tickets, tills
+from piaoma.desk import api_keys, applications, batches, questions, sessions, static_codes, tickets, tills, webhooks
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
@@ -49,7 +50,7 @@ PUBLIC = (
     "/readyz",
     "/log/",
     "/schema/",
-    "/api/v1/verify",
+    "/api/",  # tests/web/test_api_matrix.py
 )
 
 
@@ -122,8 +123,19 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
         "export_id": await _running_export(shop), "entry": (await photographed(shop)).number,
         "batch_id": await _batch(shop), "what": "faults", "ticket_id": await _ticket(shop),
         "finding_id": await _finding(shop), "file_id": await _statement(shop),
-        **await _static_code(shop),
+        **await _static_code(shop), **await _programs(shop),
     }  # fmt: skip
+
+
+async def _programs(shop: Shop) -> dict[str, str]:
+    """A key and an endpoint."""
+    office = shop.office
+    key = await api_keys.make(office, shop.actor, "till", ["codes:read"], None)
+    allowed = msgspec.structs.replace(office.config, webhook_networks="127.0.0.0/8")
+    office.config, kept = allowed, office.config
+    hook = await webhooks.make(office, shop.actor, "http://127.0.0.1:9/hook")
+    office.config = kept
+    return {"key_id": str(key.key_id), "webhook_id": str(hook.webhook_id)}
 
 
 async def _static_code(shop: Shop) -> dict[str, str]:
@@ -262,7 +274,7 @@ async def _everything(shop: Shop) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table that a merchant's people can change."""
     tables = ("merchants", "people", "memberships", "codes", "goods", "invoices", "jobs", "shops", "tills", "factors",
               "challenges", "sessions", "events", "received_invoices", "received_files", "mailboxes", "drafts",
-              "batches", "batch_rows", "code_requests")  # fmt: skip
+              "batches", "batch_rows", "code_requests", "api_keys", "webhooks")  # fmt: skip
     found = {}
     for table in tables:
         rows = await shop.office.database.read(f"SELECT * FROM {table} ORDER BY 1, 2")
@@ -298,6 +310,8 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "batch_id": "1",
         "what": "faults",
         "ticket_id": "1",
+        "key_id": "1",
+        "webhook_id": "1",
     }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

@@ -134,6 +134,20 @@ def convert(file: FileOrPipe, *, to: str, out: FileOrPipe | None = None, buyer_c
 
 
 @app.command
+def mcp(*, url: str = "http://127.0.0.1:8000") -> int:
+    """Let an assistant look up, draft and, once a person confirmed, issue: the Model Context Protocol on stdio.
+
+    Parameters
+    ----------
+    url
+        The server. The key is read from PIAOMA_KEY alone.
+    """
+    from .mcp import mcp as run
+
+    return run(url)
+
+
+@app.command
 def audit(*, config: ConfigFile = None, json: bool = False) -> int:
     """Check every invariant over everything on disk; exit code 1 when one is broken."""
     from .records import audit_store

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 import structlog
 
-from piaoma.store import Database, milliseconds
+from piaoma.store import Database, Transaction, milliseconds
 
 LEASE_MS = 60_000
 BATCH_MAX = 500
@@ -45,8 +45,23 @@ class Undeliverable(Exception):
     """Trying again cannot help; the text says why, without personal data."""
 
 
+class Failed(Exception):
+    """It may work later; the text is the reason as it is kept."""
+
+
+class SomeFailed(Exception):
+    """Of a batch that a carrier carried at once, those that failed: by merchant and job, each with its own error."""
+
+    def __init__(self, failures: Mapping[tuple[int, str], Exception]) -> None:
+        self.failures = failures
+        super().__init__(f"{len(failures)} failed")
+
+
+Buried = Callable[[Transaction, Sequence[Job]], Awaitable[None]]
+
+
 class Carrier(Protocol):
-    """Carries jobs of one kind. Raises ``Undeliverable``, or anything else when it may work later."""
+    """Carries jobs of one kind. Raises ``Undeliverable``, ``SomeFailed``, or anything else when it may work later."""
 
     batch_max: int
     attempts_max: int | None  # None: as long as it takes
@@ -56,8 +71,8 @@ class Carrier(Protocol):
 
 
 _DUE = """
-SELECT merchant_id, job_id, kind, number, target, attempts FROM {table}
-WHERE state = 'waiting' AND kind = $1 AND next_at_ms <= $2 AND lease_until_ms <= $2
+SELECT merchant_id, job_id, kind, number, target, attempts FROM {table} t
+WHERE state = 'waiting' AND kind = $1 AND next_at_ms <= $2 AND lease_until_ms <= $2 {unless}
 ORDER BY next_at_ms LIMIT $3 {skip_locked}
 """
 _LEASE = """
@@ -76,14 +91,20 @@ WHERE merchant_id = $1 AND job_id = $2 AND state = 'waiting'
 class Outbox:
     """Works through the jobs of all merchants; several processes may run one each.
 
-    ``table`` is ``jobs``, what must follow invoices, or ``notices``, mails to people: both have these columns.
+    ``table`` is ``jobs``, what must follow invoices, or another with the same columns. ``unless`` is a condition in SQL
+    under which a job of the table (``t``) is not due yet, ``backoff`` how many milliseconds to wait after so many
+    tries, ``buried`` is told, in the transaction, of jobs that are dead now.
     """
 
     def __init__(
-        self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime], table: str = "jobs"
-    ) -> None:
+        self, database: Database, carriers: Mapping[str, Carrier], now: Callable[[], datetime], table: str = "jobs",
+        *, unless: str = "", backoff: Callable[[int], int] | None = None, buried: Buried | None = None,
+    ) -> None:  # fmt: skip
         self._database = database
         self._table = table
+        self._unless = f"AND NOT ({unless})" if unless else ""
+        self._backoff = backoff or backoff_ms
+        self._buried = buried
         self._carriers = carriers
         self._now = now
 
@@ -114,7 +135,7 @@ class Outbox:
 
     async def _due(self, kind: str, count: int) -> list[Job]:
         rows = await self._database.read(
-            _DUE.format(table=self._table, skip_locked=""), kind, milliseconds(self._now()), count
+            _DUE.format(table=self._table, skip_locked="", unless=self._unless), kind, milliseconds(self._now()), count
         )
         return [Job(row[0], row[1], row[2], row[3], row[4], row[5] + 1) for row in rows]
 
@@ -124,7 +145,8 @@ class Outbox:
         now_ms = milliseconds(self._now())
         skip = "FOR UPDATE SKIP LOCKED" if self._database.dialect.for_update else ""
         async with self._database.write() as transaction:
-            rows = await transaction.fetch(_DUE.format(table=self._table, skip_locked=skip), kind, now_ms, count)
+            due = _DUE.format(table=self._table, skip_locked=skip, unless=self._unless)
+            rows = await transaction.fetch(due, kind, now_ms, count)
             leases = [(row[0], row[1], now_ms + LEASE_MS) for row in rows]
             if leases:
                 await transaction.execute_many(_LEASE.format(table=self._table), leases)
@@ -133,6 +155,12 @@ class Outbox:
     async def _carry(self, carrier: Carrier, jobs: list[Job]) -> None:
         try:
             await carrier.carry(jobs)
+        except SomeFailed as some:
+            await self._done([job for job in jobs if (job.merchant_id, job.job_id) not in some.failures])
+            for job in jobs:
+                if (failure := some.failures.get((job.merchant_id, job.job_id))) is not None:
+                    await self._failed(carrier, [job], failure)
+            return
         except Exception as error:
             if len(jobs) > 1 and (isinstance(error, Undeliverable) or max(job.attempts for job in jobs) > TOGETHER_MAX):
                 # One that cannot be delivered must not take the others with it: halves find it in a few calls.
@@ -142,6 +170,9 @@ class Outbox:
                 return
             await self._failed(carrier, jobs, error)
             return
+        await self._done(jobs)
+
+    async def _done(self, jobs: Sequence[Job]) -> None:
         now_ms = milliseconds(self._now())
         # In the order of their keys, so that two processes that did the same jobs do not wait for each other.
         done = sorted((job.merchant_id, job.job_id, now_ms, job.attempts) for job in jobs)
@@ -154,17 +185,25 @@ class Outbox:
         rows = []
         for job in jobs:
             worn_out = carrier.attempts_max is not None and job.attempts >= carrier.attempts_max
-            dead = isinstance(error, Undeliverable) or worn_out
-            next_at_ms = now_ms + backoff_ms(job.attempts)
-            rows.append((job.merchant_id, job.job_id, "dead" if dead else "waiting", next_at_ms, job.attempts, reason))
-            _log.warning("job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=dead, reason=reason)
+            given_up = isinstance(error, Undeliverable) or worn_out
+            next_at_ms = now_ms + self._backoff(job.attempts)
+            rows.append(
+                (job.merchant_id, job.job_id, "dead" if given_up else "waiting", next_at_ms, job.attempts, reason)
+            )
+            _log.warning(
+                "job failed", job=job.job_id, kind=job.kind, attempts=job.attempts, dead=given_up, reason=reason
+            )
         async with self._database.write() as transaction:
             await transaction.execute_many(_FAILED.format(table=self._table), sorted(rows))
+            dead = {(row[0], row[1]) for row in rows if row[2] == "dead"}
+            if dead and self._buried is not None:
+                await self._buried(transaction, [job for job in jobs if (job.merchant_id, job.job_id) in dead])
 
 
 def reason_of(error: Exception) -> str:
     """Why a delivery failed, as logs and lists may show it: whatever a server answered, no address is in it."""
-    return _ADDRESS.sub("…@…", f"{type(error).__name__}: {error}")[:REASON_MAX]
+    text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+    return _ADDRESS.sub("…@…", text)[:REASON_MAX]
 
 
 def backoff_ms(attempts: int) -> int:

@@ -15,7 +15,7 @@ from piaoma.invoice.draft import InvoiceKind, Line, Pricing
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
-from piaoma.store import Origin, Row, milliseconds
+from piaoma.store import Origin, Row, announce, milliseconds
 
 from .events import Actor, record
 from .filters import Conditions, Filter
@@ -255,6 +255,7 @@ async def revoke(office: Office, actor: Actor, code_id: int) -> Code:
         )  # fmt: skip
         if changed:
             await record(transaction, actor, office.now(), "code.revoke", str(code_id))
+            await announce(transaction, actor.merchant_id, "code.revoked", str(code_id), office.now())
     found = await code(office, actor.merchant_id, code_id)
     if not changed and found.state is not CodeState.REVOKED:
         raise refuse("CODE-ISSUED")

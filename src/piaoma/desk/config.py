@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from piaoma.delivery import is_address
+from piaoma.delivery.destination import networks_of
 from piaoma.trust.key_secret import KeySecret
 from piaoma.trust.outside_signer import line_of
 from piaoma.trust.sm2 import Choice
@@ -46,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_secret: str = ""  # opens the private keys; better as a variable or in a file
     key_secret_file: str = ""  # whose first line it is; empty: beside the keys, made at the first start
     signer: str = "file"  # or unix:/PATH, a signer in another process
+    webhook_networks: str = ""  # private networks that webhooks may reach: 10.0.0.0/8, 192.168.1.5; empty: none
     sm2: Choice = "auto"  # the native library for SM2: tongsuo, openssl, or auto
 
     @property
@@ -139,6 +141,10 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("mail_in", "must be host:port, such as 127.0.0.1:2525")
     if config.mail_in_domain and not _DOMAIN.fullmatch(config.mail_in_domain):
         raise wrong("mail_in_domain", "must be a domain in small letters")
+    try:
+        networks_of(config.webhook_networks)
+    except ValueError as error:
+        raise wrong("webhook_networks", str(error)) from None
     if config.signer != "file":
         try:
             line_of(config.signer)

@@ -127,9 +127,14 @@ ORDER BY CASE WHEN lower(own_code) = $3 OR lower(name) = $3 THEN 0 ELSE 1 END, u
 
 
 async def save_goods(
-    office: Office, merchant: Merchant, form: GoodsForm, by: Actor, goods_id: int | None = None
-) -> Goods:
-    """Add an item, or change one. The same rules as for a line decide. Raises ``Refused``, GOODS-NOT-FOUND."""
+    office: Office, merchant: Merchant, form: GoodsForm, by: Actor, goods_id: int | None = None, *,
+    new_id: int | None = None, expected: Goods | None = None,
+) -> Goods:  # fmt: skip
+    """Add an item, or change one. The same rules as for a line decide.
+
+    ``new_id`` names an item to be added, which is then added once. ``expected`` is what the item must still be. Raises
+    ``Refused``, GOODS-NOT-FOUND, API-PRECONDITION.
+    """
     refuse_all(_faults(office, merchant, form))
     if form.own_code:
         other = await by_own_code(office, merchant.merchant_id, form.own_code)
@@ -141,8 +146,13 @@ async def save_goods(
         form.spec, form.zero.value, form.preference, now_ms, initials(form.name), form.own_code,
     )  # fmt: skip
     async with office.database.write() as transaction:
+        known = await transaction.fetch(_ONE, merchant.merchant_id, goods_id if new_id is None else new_id)
+        if expected is not None and (not known or _goods(known[0]) != expected):
+            raise refuse("API-PRECONDITION")
+        if new_id is not None and known:
+            return _goods(known[0])
         if goods_id is None:
-            goods_id = secrets.randbits(40)
+            goods_id = secrets.randbits(40) if new_id is None else new_id
             await transaction.execute(
                 "INSERT INTO goods (merchant_id, goods_id, name, code, rate, price, unit, spec, zero, preference,"
                 " used_at_ms, initials, own_code) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",

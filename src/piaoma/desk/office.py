@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,12 +16,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import piaoma
 import piaoma.channels
 from piaoma.channels import Channel, Numbering, SandboxAuthority, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
 from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, listening, to_folder, to_smtp
+from piaoma.delivery.destination import Resolve, networks_of, resolve
+from piaoma.delivery.webhook import UNLESS, WebhookCarrier
+from piaoma.delivery.webhook import backoff_ms as webhook_backoff_ms
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -35,6 +40,7 @@ from piaoma.store import (
     Outcome,
     Sealed,
     StoreLocked,
+    Transaction,
     migrations,
     open_database,
 )
@@ -44,6 +50,8 @@ from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.sealed_file import load_or_create_key
 
 from . import devices, failures
+from .announcing import AnnounceCarrier, announce_dead
+from .api_keys import sealing_key
 from .approve import finish_for_ever
 from .batches import keep_batches
 from .buyers import keep_buyers
@@ -56,6 +64,7 @@ from .log import keep_log
 from .mailbox import MailIn, domain_of
 from .mailed import note_mailed
 from .notices import NoticeCarrier
+from .once import Once, keep_forgetting, release
 from .opens import What, keep_writing
 from .pursue import pursue_for_ever
 from .receipts import keep_purging
@@ -67,9 +76,12 @@ from .static_codes import static_key
 from .turned_away import TurnedAway
 from .views import view
 from .watch import keep_noting, keep_watch
+from .webhooks import forget_for_ever as forget_events
+from .webhooks import unseal_secret
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RESTORING = "restoring"  # a file in the data folder: a restore has begun and not ended
+WEBHOOK_WORKERS_MAX = 4  # that send at a time, each some messages at once
 NUMBERING_SECONDS = 0.5  # how long the channel's way of numbering is taken for granted
 
 
@@ -99,6 +111,7 @@ class Office:
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key", config.secret),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
+        self.api_sealing_keys = tuple(sealing_key(key) for key in self.token_keys)
         self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key", config.secret)
         self.log_key = load_or_create_log_key(
             folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log", config.secret
@@ -120,9 +133,14 @@ class Office:
             database, self.view, config.mail_from, self.mail_link, self.hand_over, self.letter,
             partial(note_mailed, self),
         )  # fmt: skip
-        self.outbox = Outbox(database, {"report": ReportCarrier(database, channel), "mail": mail}, now)
+        self.outbox = Outbox(
+            database, {"report": ReportCarrier(database, channel), "mail": mail}, now, buried=self.announce_dead
+        )
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
+        self.announcements = Outbox(database, {"announce": AnnounceCarrier(self)}, now, "announcements")
+        self.once = Once(self)
+        self.webhooks = self.webhooks_by(resolve)
         self.provisioning: dict[int, asyncio.Lock] = {}
         self.failures: list[failures.Row] = []  # attempts that were refused and wait to be written
         self.devices: list[devices.Row] = []
@@ -140,6 +158,20 @@ class Office:
     def signer(self) -> Signer:
         """Who signs now."""
         return self.signing.signer
+
+    def webhooks_by(self, by: Resolve, tls: ssl.SSLContext | None = None) -> Outbox:
+        """The outbox of webhooks, with what knows names and whom TLS trusts."""
+        carrier = WebhookCarrier(
+            self.database, self.now, partial(unseal_secret, self.cookie_key),
+            networks_of(self.config.webhook_networks), f"Piaoma/{piaoma.__version__}", by, tls,
+        )  # fmt: skip
+        return Outbox(
+            self.database, {"webhook": carrier}, self.now, "webhook_jobs", unless=UNLESS, backoff=webhook_backoff_ms
+        )
+
+    async def announce_dead(self, transaction: Transaction, jobs: Sequence[Job]) -> None:
+        """See ``announcing.announce_dead``."""
+        await announce_dead(transaction, jobs, self.now())
 
     @property
     def seal_signer(self) -> SealSigner:
@@ -247,10 +279,16 @@ async def open_office(
         authority = SandboxAuthority(ledger, lambda: office.signer, now)
         office = Office(config, database, authority, keys, now)
         try:
-            async with office.writer:
+            async with office.writer, office.once:
+                if lock is not None:
+                    await release(office)
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(office.notices.run()),
+                    asyncio.create_task(office.announcements.run()),
+                    *(asyncio.create_task(office.webhooks.run()) for _ in range(WEBHOOK_WORKERS_MAX)),
+                    asyncio.create_task(keep_forgetting(office)),
+                    asyncio.create_task(forget_events(office)),
                     asyncio.create_task(pursue_for_ever(office)),
                     asyncio.create_task(finish_for_ever(office)),
                     asyncio.create_task(correct_for_ever(office)),

@@ -76,6 +76,19 @@ async def shops(office: Office, merchant_id: int) -> list[Shop]:
     ]
 
 
+async def active_till(office: Office, merchant_id: int, till_id: int) -> Till:
+    """A till that is in use, by its id. Raises ``Refused`` TILL-NOT-FOUND."""
+    row = await office.database.read_by_key(_ACTIVE_TILL, merchant_id, till_id)
+    if row is None:
+        raise refuse("TILL-NOT-FOUND", "till_id")
+    return Till(till_id, row[0], row[1], True, bool(row[2]))
+
+
+_ACTIVE_TILL = """
+SELECT shop_id, name, device_hash FROM tills WHERE merchant_id = $1 AND till_id = $2 AND active = 1
+"""
+
+
 async def save_shop(office: Office, by: Actor, name: str, address: str, shop_id: int | None, *, active: bool) -> int:
     """Add a shop, or change one. Raises ``Refused`` at the field, SHOP-NOT-FOUND."""
     faults = text.check(name, "name", text.NAME_MAX, required=True)

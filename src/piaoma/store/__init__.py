@@ -5,6 +5,7 @@ durable, and rows. Only this room opens a database. Both engines keep one contra
 tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
+from .announcements import announce
 from .audit import Finding, Invariant, audit
 from .database import Also, Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
@@ -45,7 +46,8 @@ __all__ = [
     "NOWHERE", "Also", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
     "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
     "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction",
-    "WriteConflict", "add_block", "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome",
+    "WriteConflict", "add_block", "add_form", "announce", "audit",
+    "consistency", "due_forms", "due_intents", "earlier_outcome",
     "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint",
     "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database",
     "refuse_form", "renew", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",

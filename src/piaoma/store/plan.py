@@ -98,6 +98,7 @@ class State(msgspec.Struct):
     blocks: dict[int, list[BlockRow]]
     blues: dict[tuple[int, str], BlueRow] = {}
     forms: dict[tuple[int, str], FormRow] = {}
+    announcing: set[int] = set()  # merchants to whom what happens is announced
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import merkle
 
+from .announcements import ANNOUNCE, announce, issued_values
 from .database import Database, Row, Transaction, write_block
 from .plan import PREFIX_DIGITS, milliseconds, reserved_fen
 from .reds import red_issued, red_refused
@@ -107,6 +108,7 @@ async def settle_issued(database: Database, request: IssueRequest, number: str, 
         pending = pending_values(request, number, sealed, os.urandom(merkle.HASH_BYTES))
         await transaction.execute_many(INSERT_PENDING, [pending])
         await transaction.execute_many(INSERT_JOB, job_values(request, number))
+        await transaction.execute(ANNOUNCE, *issued_values(request, number, now))
         await transaction.execute(
             _BLOCK_OF_ONE,
             request.merchant_id,
@@ -136,6 +138,7 @@ async def settle_refused(database: Database, request: IssueRequest, refusals: Se
         )
         await transaction.execute(_RELEASE, request.merchant_id, row["month"], reserved_fen(row["amount_fen"]))
         await red_refused(transaction, request)
+        await announce(transaction, request.merchant_id, "invoice.refused", request.issue_key, now)
         if request.code_id is not None:
             await transaction.execute(
                 _CODE_FREE, request.merchant_id, request.code_id, request.issue_key, told, milliseconds(now)

@@ -19,6 +19,7 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import SignerDown, merkle
 
+from .announcements import ANNOUNCE_ALL, issued_values
 from .database import Database, Row, Transaction, write_block
 from .plan import (
     BlockRow,
@@ -158,7 +159,8 @@ def _outcome(decision: Decision) -> Outcome | Missing:
 # its quota row.
 
 _LOAD_MERCHANTS = """
-SELECT t.merchant_id, CASE WHEN t.state = 'active' AND t.verified_at_ms IS NULL THEN 'unverified' ELSE t.state END
+SELECT t.merchant_id, CASE WHEN t.state = 'active' AND t.verified_at_ms IS NULL THEN 'unverified' ELSE t.state END,
+       t.announces
 FROM {keys} CROSS JOIN merchants t WHERE t.merchant_id = k.a
 """
 _LOAD_QUOTAS = """
@@ -196,7 +198,10 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     first_year = min(month for _, month in months)[2:4]
     code_keys: set[object] = {(r.merchant_id, r.code_id) for r in requests if r.code_id is not None}
     state = State({}, {}, {}, {}, {})
-    state.merchants = {row[0]: row[1] for row in await fetch(_LOAD_MERCHANTS, dialect.int_keys, merchants)}
+    for row in await fetch(_LOAD_MERCHANTS, dialect.int_keys, merchants):
+        state.merchants[row[0]] = row[1]
+        if row[2]:
+            state.announcing.add(row[0])
     for row in await fetch(_LOAD_QUOTAS, dialect.int_text_keys, set(months)):
         state.quotas[(row[0], row[1])] = QuotaRow(row[2], row[3], row[4])
     for row in await fetch(_LOAD_BLOCKS, dialect.int_keys, merchants, first_year):
@@ -275,6 +280,10 @@ async def _store(
         await transaction.execute_many(INSERT_PENDING, pending)
         jobs = [job for request, number in issued for job in job_values(request, number)]
         await transaction.execute_many(INSERT_JOB, jobs)
+        told = [issued_values(request, number) for request, number in issued
+                if request.merchant_id in state.announcing]  # fmt: skip
+        if told:
+            await transaction.execute_many(ANNOUNCE_ALL, told)
         merchants = {request.merchant_id for request, _ in issued}
         advanced = [
             (merchant, block.prefix, block.first_sequence, block.next_sequence)

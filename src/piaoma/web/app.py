@@ -13,6 +13,7 @@ from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 
 from . import (
+    api,
     console,
     find_shop,
     hand_on,
@@ -42,7 +43,7 @@ CUSTOMER = [
 ]  # fmt: skip
 # Tried in this order.
 ROUTES = [
-    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes,
+    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes, *api.routes,
     *console.routes, *operator.routes,
 ]  # fmt: skip
 

@@ -84,6 +84,22 @@ _STATUSES = {
     "PAGE-METHOD": 405,
     "INTERNAL-ERROR": 500,
     "PHOTO-TOO-LARGE": 413,
+    "API-KEY-NONE": 401,
+    "API-KEY-WRONG": 401,
+    "API-KEY-ENDED": 401,
+    "API-KEY-MODE": 403,
+    "API-KEY-NOT-FOUND": 404,
+    "API-SCOPE": 403,
+    "API-BODY-TYPE": 415,
+    "API-IDEMPOTENCY-MISSING": 400,
+    "API-IDEMPOTENCY-FORM": 400,
+    "API-IDEMPOTENCY-REUSED": 409,
+    "API-IDEMPOTENCY-RUNNING": 409,
+    "API-PRECONDITION": 412,
+    "API-RATE": 429,
+    "ISSUE-NOT-FOUND": 404,
+    "EVENT-NOT-FOUND": 404,
+    "WEBHOOK-NOT-FOUND": 404,
     "LIST-LINK-GONE": 410,
     "SHARE-GONE": 410,
     "QUESTION-NOT-FOUND": 404,
@@ -113,7 +129,12 @@ _log = structlog.get_logger("piaoma.web")
 
 def status_of(refusals: tuple[Refusal, ...]) -> int:
     """The HTTP status of the first refusal; 422 when it is a matter of content."""
-    return _STATUSES.get(refusals[0].cause, 422)
+    return status_of_cause(refusals[0].cause)
+
+
+def status_of_cause(cause: str) -> int:
+    """The HTTP status of a cause."""
+    return _STATUSES.get(cause, 422)
 
 
 def explained(request: Request, refusals: tuple[Refusal, ...]) -> list[dict[str, str]]:

@@ -66,6 +66,7 @@ class Guard:
         started = time.perf_counter()
         request_id = f"{_PROCESS}{next(_REQUESTS):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(id=request_id)  # on every line that anything of this request logs
         if scope["path"].startswith(("/S/", "/T/", "/A/")):
             # Symbols hold capitals; people type either.
             scope["path"] = scope["path"][:3].lower() + scope["path"][3:]

@@ -43,6 +43,16 @@ class Throttle:
         buckets[key] = (left, now)
         self._refuse_below_one(left)
 
+    def headers(self, request: Request, key: str) -> dict[str, str]:
+        """What is left for a key, as programs read it: the whole, what is left now, seconds until it is whole again."""
+        buckets, left, now = self._left(request, key)
+        buckets[key] = (left, now)
+        return {
+            "ratelimit-limit": str(self._burst),
+            "ratelimit-remaining": str(int(left)),
+            "ratelimit-reset": str(math.ceil((self._burst - left) / self._per_second)),
+        }
+
     def _left(self, request: Request, key: str) -> tuple[OrderedDict[str, tuple[float, float]], float, float]:
         """The buckets, what this one holds now, and the time; the bucket is taken out, to be put back last."""
         buckets: OrderedDict[str, tuple[float, float]] = request.app.state.buckets.setdefault(self, OrderedDict())

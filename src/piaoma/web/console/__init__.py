@@ -3,6 +3,7 @@
 from . import (
     account,
     anomalies,
+    api_keys,
     batches,
     behind,
     buyers,
@@ -27,6 +28,7 @@ from . import (
     static_codes,
     today,
     trail,
+    webhooks,
 )  # fmt: skip
 from .access import declared
 
@@ -35,4 +37,5 @@ routes = declared([
     *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
     *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *anomalies.routes,
     *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
+    *api_keys.routes, *webhooks.routes,
 ])  # fmt: skip

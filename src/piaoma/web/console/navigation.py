@@ -67,6 +67,7 @@ GROUPS = (
         Place("/console/settings/shops", "nav_shops"),
         Place("/console/settings/channel", "nav_channel"),
         Place("/console/settings/security", "nav_security"),
+        Place("/console/settings/api", "nav_api"),
         Place("/console/settings/corrections", "rules_title"),
         Place("/console/settings/anomalies", "watching_title"),
         Place("/console/events", "nav_trail"),

@@ -167,6 +167,13 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/tills/{till_id}/enrol"): Right(OWNER, "till.enrol", factor="settings"),
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
+    ("GET", "/console/settings/api"): Right(OWNER),
+    ("POST", "/console/settings/api"): Right(OWNER, "api.key_make", factor="settings"),
+    ("POST", "/console/settings/api/{key_id}"): Right(OWNER, "api.key_revoke", factor="settings"),
+    ("GET", "/console/settings/webhooks"): Right(OWNER),
+    ("POST", "/console/settings/webhooks"): Right(OWNER, "webhook.add", factor="settings"),
+    ("GET", "/console/settings/webhooks/{webhook_id}"): Right(OWNER),
+    ("POST", "/console/settings/webhooks/{webhook_id}"): Right(OWNER, "webhook.test", factor="settings"),
     ("GET", "/console/events"): Right(BOOKS_READ),
     ("POST", "/console/events/export"): Right(BOOKS_READ, "export.make"),
     # Support, announcements, the channel, training

@@ -60,6 +60,8 @@ fix: .venv/dev
 pictures: .venv/dev
 	sh tests/need-chromium.sh
 	$(BIN)/python -m tests.journeys.pictures docs/pictures
+	$(BIN)/python -m tests.journeys.help_pictures docs/pictures
+	$(BIN)/python -m tests.journeys.guide_pictures
 
 # The pictures of tests/documents/golden, after the drawing changed; look at each.
 goldens: .venv/dev

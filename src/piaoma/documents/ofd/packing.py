@@ -14,8 +14,9 @@ from functools import cached_property
 
 from piaoma.trust import sm3
 
+from .opening import RATIO_FREE_BYTES
+
 RATIO_MAX_WRITTEN = 40  # a part that shrinks more is kept as it is: readers take it for a bomb
-RATIO_FREE_BYTES = 65_536  # smaller parts may shrink as they will
 
 _STORED, _DEFLATED = 0, 8
 _VERSION, _UTF8, _DAY = 20, 0x800, 1 << 5 | 1  # of the format; the name is UTF-8; 1980-01-01

@@ -211,12 +211,15 @@ async def new_shop(office: Office, taxpayer_id: str = SELLER_ID) -> Shop:
     return Shop(office, await merchant.merchant(office, session.merchant_id))
 
 
-def with_shop(config: Config, story: Callable[[Shop], Coroutine[Any, Any, Result]], *, work: bool = False) -> Result:
-    """Tell a story in an open office with one shop."""
+def with_shop(
+    config: Config, story: Callable[[Shop], Coroutine[Any, Any, Result]], *, work: bool = False, own_keys: bool = False
+) -> Result:
+    """Tell a story in an open office with one shop; with ``own_keys`` under a root that no other test has."""
 
     async def tell() -> Result:
         async with open_office(config, work=work) as office:
             return await story(await new_shop(office))
 
-    furnish(config)
+    if not own_keys:
+        furnish(config)
     return asyncio.run(tell())

@@ -175,7 +175,7 @@ def test_another_root_or_log_is_not_taken_for_ours(made: Made, tmp_path: Path) -
 
     async def nothing(shop: Shop) -> None: ...
 
-    with_shop(Config(data=str(tmp_path / "other")), nothing)
+    with_shop(Config(data=str(tmp_path / "other")), nothing, own_keys=True)
     code, told = stand_alone(bundle, "--root", str(tmp_path / "other/keys/sandbox/root.pem"))
     assert code == 1 and "certificate does not hold" in told
     code, told = stand_alone(bundle, "--log-key", str(tmp_path / "other/keys/log.pub"))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_closing_ends_what_is_under_way() -> None:
     left = pool.processes()
     waiting = pool.submit(60, eval, SPINS)
     pool.close()
-    with pytest.raises(WorkerFailed):
+    with pytest.raises((WorkerFailed, CancelledError)):  # the second on a busy machine, where it had not begun
         waiting.result(20)
     for process in left:
         with contextlib.suppress(FileNotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -14,6 +15,7 @@ from .database import Dialect, Row, WriteConflict
 
 CONNECTIONS_MAX = 8
 COMMAND_TIMEOUT_S = 30
+LOOKUPS_MAX = 128  # answered by one statement
 
 DIALECT = Dialect(
     name="postgres",
@@ -40,6 +42,10 @@ _CONFLICTS = (
 
 
 _SETS: dict[str, str] = {}  # the statement for many rows, by the one for a single row
+_LOOKUPS: dict[str, str] = {}  # and the one for many look-ups
+
+Found = Row | BaseException | None
+_Asked = tuple[tuple[Any, ...], "asyncio.Future[Row | None]"]
 
 
 def as_set(statement: str, kinds: Sequence[str]) -> str:
@@ -55,6 +61,17 @@ def as_set(statement: str, kinds: Sequence[str]) -> str:
     update = re.fullmatch(r"(\s*UPDATE .*?)(\sWHERE\s.*)", by_column, re.DOTALL)
     assert update, "only INSERT … VALUES and UPDATE … WHERE are written for many rows"
     return f"{update[1]} {source}{update[2]}"
+
+
+def as_lookups(statement: str, kinds: Sequence[str]) -> str:
+    """A SELECT of one row as the same for many: what is found, and behind it the place of whoever asked for it."""
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
+    names = ", ".join(f"p{number}" for number in range(1, len(kinds) + 1))
+    by_column = re.sub(r"\$(\d+)", r"r.p\1", statement)
+    return (
+        f"SELECT found.*, r.place FROM unnest({arrays}) WITH ORDINALITY AS r({names}, place)"  # noqa: S608
+        f" CROSS JOIN LATERAL ({by_column}) AS found"
+    )
 
 
 class PostgresTransaction:
@@ -90,6 +107,8 @@ class PostgresDatabase:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._asked: dict[str, list[_Asked]] = {}  # who waits while the same statement is under way for others
+        self._answering: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[PostgresTransaction]:
@@ -105,8 +124,54 @@ class PostgresDatabase:
         return rows
 
     async def read_by_key(self, statement: str, *parameters: Any) -> Row | None:
-        row: Row | None = await self._pool.fetchrow(statement, *parameters)
-        return row
+        """See ``Database.read_by_key``. Those who ask in one turn of the loop, or while the same is looked up for
+        others, are answered by one statement: under load the way to the server and back costs more than the row."""
+        answer: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        if statement in self._asked:
+            self._asked[statement].append((parameters, answer))
+        else:
+            self._asked[statement] = [(parameters, answer)]
+            task = asyncio.create_task(self._answer(statement))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+        return await answer
+
+    async def _answer(self, statement: str) -> None:
+        """Look up until nobody asks this any more."""
+        try:
+            while asked := self._asked[statement][:LOOKUPS_MAX]:
+                del self._asked[statement][:LOOKUPS_MAX]
+                rows = await self._found(statement, [parameters for parameters, _ in asked])
+                for (_, answer), row in zip(asked, rows, strict=True):
+                    if answer.done():  # whoever asked has gone
+                        continue
+                    if isinstance(row, BaseException):
+                        answer.set_exception(row)
+                    else:
+                        answer.set_result(row)
+        finally:
+            for _, answer in self._asked.pop(statement):
+                answer.cancel()
+
+    async def _found(self, statement: str, asked: Sequence[Sequence[Any]]) -> list[Found]:
+        if len(asked) > 1:
+            # What fails together is tried one by one: what is wrong with a look-up is told to whoever asked for it.
+            with contextlib.suppress(Exception):
+                return await self._look_up(statement, asked)
+        each = (self._pool.fetchrow(statement, *parameters) for parameters in asked)
+        rows: list[Found] = await asyncio.gather(*each, return_exceptions=True)
+        return rows
+
+    async def _look_up(self, statement: str, asked: Sequence[Sequence[Any]]) -> list[Found]:
+        async with self._pool.acquire() as connection:
+            if statement not in _LOOKUPS:
+                prepared = await connection.prepare(statement)
+                _LOOKUPS[statement] = as_lookups(statement, [kind.name for kind in prepared.get_parameters()])
+            found = await connection.fetch(_LOOKUPS[statement], *zip(*asked, strict=True))
+        rows: list[Found] = [None] * len(asked)
+        for row in reversed(found):  # of several the first, as a single look-up would have it
+            rows[row["place"] - 1] = row
+        return rows
 
     async def close(self) -> None:
         await self._pool.close()

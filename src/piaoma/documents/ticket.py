@@ -21,6 +21,7 @@ TITLES = {
 }
 NO_TAX = "***"
 SAMPLE_MARK = "测试样票 无效"
+SAMPLE_NOTE = "本票为沙盒测试样票，不是发票，不得报销入账。SANDBOX SAMPLE, NOT AN INVOICE."
 
 MM_PER_POINT = 25.4 / 72
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5)  # points; smaller is not read any more

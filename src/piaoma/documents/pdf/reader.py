@@ -15,7 +15,7 @@ import zxingcpp
 from piaoma.invoice.original_reader import BYTES_MAX
 from piaoma.invoice.refusal import refuse
 
-from .printed_text import Row
+from piaoma.documents.printed_text import Row
 
 ATTACHMENTS_MAX = 32
 PAGES_MAX = 50  # whose text is read

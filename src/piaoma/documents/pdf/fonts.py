@@ -1,0 +1,168 @@
+"""The two fonts of an invoice: the words of its form, and what it says.
+
+The words never change: their font goes in whole, compressed once in a process. What an invoice says is drawn in a font
+of its own (``Subset``), put together from the glyphs of several files: Chinese ones, European letters, digits of one
+width for the ids. A reader is given one font, and never looks for a character in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from piaoma.documents.faces import EUROPEAN, EUROPEAN_RANGES, FORM, MONO, font_files
+from piaoma.invoice.refusal import refuse
+
+from .charstrings import DEFAULT_WIDTH
+from .cid_font import NOTDEF, cid_font
+from .objects import stream
+from .outlines import Face, Glyph
+from .sfnt import Sfnt
+
+OBJECTS = 5  # of a font in a file: itself, its descendant, its descriptor, its characters, its outlines
+OUTLINES_LEVEL = 0  # of deflate: a tenth of outlines would be saved, for a tenth of the time of a whole invoice
+_CHARACTERS_TOGETHER = 100  # of a table of characters, by its definition
+_SYSTEM = "/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+
+
+class FormFont:
+    """The Kai face of the form's words. A code is the number of a glyph."""
+
+    def __init__(self) -> None:
+        self._file = Sfnt(FORM)
+        self._objects: dict[int, list[bytes]] = {}
+
+    def set(self, text: str) -> tuple[str, float]:
+        """A text as codes, in hexadecimal digits, and its width in em."""
+        numbers = [self._file.number(letter) for letter in text]
+        if 0 in numbers:
+            raise ValueError(f"the font of the form lacks a character of {text}")
+        return "".join(f"{number:04X}" for number in numbers), sum(map(self._file.width, numbers)) / 1000
+
+    def objects(self, first: int) -> list[bytes]:
+        """Its objects, the first of which has that number."""
+        if first not in self._objects:
+            letters = {self._file.number(chr(code)): chr(code) for code in self._file.codes()}
+            numbers = sorted(letters)
+            widths = "".join(f" {number}[{self._file.width(number)}]" for number in numbers)
+            self._objects[first] = _font_objects(
+                first,
+                "PIAOMA+PiaomaForm",
+                "/Subtype/CIDFontType2/CIDToGIDMap/Identity",
+                widths,
+                4,
+                [(number, letters[number]) for number in numbers],
+                stream(f"/Length1 {len(self._file.data)}", self._file.data[:], 9),
+            )
+        return self._objects[first]
+
+
+@cache
+def form_font() -> FormFont:
+    """One for a process."""
+    return FormFont()
+
+
+class Subset:
+    """What an invoice says, as a font with just those characters. Glyphs have numbers in the order of first use."""
+
+    def __init__(self) -> None:
+        self._glyphs = [NOTDEF]
+        self._letters: list[tuple[int, str]] = []
+        self._codes: dict[str, str] = {}
+        self._mono_codes: dict[str, str] = {}
+
+    def set(self, text: str, *, mono: bool = False) -> str:
+        """A text as codes, in hexadecimal digits. ``mono`` has digits and Latin letters of one width.
+
+        Raises ``Refused`` DOCUMENT-GLYPH-MISSING.
+        """
+        codes = self._mono_codes if mono else self._codes
+        try:
+            return "".join([codes[letter] for letter in text])
+        except KeyError:
+            for letter in text:
+                if letter not in codes:
+                    codes[letter] = self._numbered(letter, mono)
+            return "".join([codes[letter] for letter in text])
+
+    def _numbered(self, letter: str, mono: bool) -> str:
+        number = len(self._glyphs)
+        self._glyphs.append(glyph_of(letter, mono=mono))
+        self._letters.append((number, letter))
+        return f"{number:04X}"
+
+    def objects(self, first: int, tag: str) -> list[bytes]:
+        """Its objects, the first of which has that number. ``tag`` of six letters tells it from other subsets."""
+        widths = "".join(
+            [f" {number}[{glyph.width}]" for number, glyph in enumerate(self._glyphs) if glyph.width != DEFAULT_WIDTH]
+        )
+        return _font_objects(
+            first,
+            f"{tag}+PiaomaText",
+            "/Subtype/CIDFontType0",
+            widths,
+            6,
+            self._letters,
+            stream("/Subtype/CIDFontType0C", cid_font("PiaomaText", self._glyphs), OUTLINES_LEVEL),
+        )
+
+
+@cache  # of 45,000 printable characters at most, some hundred bytes each
+def glyph_of(letter: str, *, mono: bool = False) -> Glyph:
+    """A character from the first face that has it."""
+    for face in _faces(letter, mono):
+        glyph = face.glyph(letter)
+        if glyph is not None:
+            return glyph
+    raise refuse("DOCUMENT-GLYPH-MISSING", have=letter)
+
+
+def width_of(text: str) -> float:
+    """Of a text as a ``Subset`` sets it, in em."""
+    return sum([glyph_of(letter).width for letter in text]) / 1000
+
+
+def _faces(letter: str, mono: bool) -> Iterable[Face]:
+    if mono and letter.isascii():
+        yield _face(*MONO)
+    if any(first <= ord(letter) <= last for first, last in EUROPEAN_RANGES):
+        yield _face(str(EUROPEAN), 0)
+    for path, face in font_files():
+        yield _face(path, face)
+    yield _face(str(EUROPEAN), 0)
+
+
+@cache
+def _face(path: str, face: int) -> Face:
+    return Face(Path(path), face)
+
+
+def _font_objects(
+    first: int, name: str, kind: str, widths: str, flags: int, letters: list[tuple[int, str]], outlines: bytes
+) -> list[bytes]:
+    """A font of two-byte codes that are the numbers of its glyphs."""
+    file = 2 if "Type2" in kind else 3
+    return [
+        f"<</Type/Font/Subtype/Type0/BaseFont/{name}/Encoding/Identity-H/DescendantFonts[{first + 1} 0 R]"
+        f"/ToUnicode {first + 3} 0 R>>".encode(),
+        f"<</Type/Font{kind}/BaseFont/{name}{_SYSTEM}/FontDescriptor {first + 2} 0 R/W[{widths}]>>".encode(),
+        f"<</Type/FontDescriptor/FontName/{name}/Flags {flags}/FontBBox[-300 -300 1500 1100]/ItalicAngle 0"
+        f"/Ascent 880/Descent -120/CapHeight 730/StemV 80/FontFile{file} {first + 4} 0 R>>".encode(),
+        stream("", _unicode_map(letters)),
+        outlines,
+    ]
+
+
+def _unicode_map(letters: list[tuple[int, str]]) -> bytes:
+    """Which character each code is, for readers that extract text (ISO 32000-1 §9.10.3)."""
+    rows = [f"<{number:04X}><{letter.encode('utf-16-be').hex()}>\n" for number, letter in letters]
+    parts = [rows[start : start + _CHARACTERS_TOGETHER] for start in range(0, len(rows), _CHARACTERS_TOGETHER)]
+    table = "".join(f"{len(part)} beginbfchar\n{''.join(part)}endbfchar\n" for part in parts)
+    return (
+        "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
+        "/CIDSystemInfo<</Registry(Adobe)/Ordering(UCS)/Supplement 0>>def\n/CMapName/Adobe-Identity-UCS def\n"
+        "/CMapType 2 def\n1 begincodespacerange\n<0000><FFFF>\nendcodespacerange\n"
+        f"{table}endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend"
+    ).encode()

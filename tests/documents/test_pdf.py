@@ -27,11 +27,13 @@ from pypdf import PdfReader
 
 from piaoma.codes.printed import parse
 from piaoma.documents import layout
-from piaoma.documents import render as renderer
+from piaoma.documents import picture as pictures
 from piaoma.documents.embedded import embedded_original
 from piaoma.documents.faces import font_files
-from piaoma.documents.layout import ROWS_LAST_KEPT
-from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI, render
+from piaoma.documents.layout import HEADS, ROWS_LAST_KEPT
+from piaoma.documents.pdf import form
+from piaoma.documents.picture import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI
+from piaoma.documents.render import render
 from piaoma.documents.ticket import SIZES, TITLES, set_in, ticket_of, width_em, wrapped
 from piaoma.invoice import original, printable, totals
 from piaoma.invoice.classification import load
@@ -46,8 +48,6 @@ LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 SELLER = Seller("武汉测试餐饮有限公司", "91420100MA4K00000Q")
 BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
 MM = 72 / 25.4
-# The typesetter draws a bracket that begins a row, or signs that follow each other, half as wide.
-SQUEEZED, SIGNS = 0.5, re.compile("^[（《]|(?<=[（）：，。])[（）：，。]|[）：，。]$")
 
 WORKER_END_SECONDS_MAX = 20
 
@@ -89,11 +89,10 @@ def runs_of(pdf: bytes) -> list[list[Run]]:
     for page in PdfReader(io.BytesIO(pdf)).pages:
         found: list[Run] = []
 
-        def visit(text: str, at: list[float], _: object, font: Any, size: float, found: list[Run] = found) -> None:
+        def visit(text: str, _: object, at: list[float], font: object, size: float, found: list[Run] = found) -> None:
             text = text.strip()
             if text:
-                mono = "Mono" in str((font or {}).get("/BaseFont", ""))
-                width = (len(text) * 0.603 if mono else width_em(text) - SQUEEZED * len(SIGNS.findall(text))) * size
+                width = (len(text) * 0.5 if size == form.ID_SIZE else width_em(text)) * size
                 found.append(Run(text, at[4], at[5] - 0.12 * size, at[4] + width, at[5] + 0.8 * size))
 
         page.extract_text(visitor_text=visit)
@@ -395,7 +394,7 @@ def test_a_missing_glyph_is_an_error_never_an_empty_box(kind: str) -> None:
 
 def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_says(tmp_path: Path) -> None:
     """All 45,000, with the fonts as the form names them, set by the typesetter itself: it fails for a missing glyph."""
-    template = Path(renderer.__file__).with_name("invoice.typ").read_text()
+    template = Path(pictures.__file__).with_name("invoice.typ").read_text()
     fonts = "".join(re.findall(r"^#let (?:european|serif) = .*\n", template, re.MULTILINE))
     style = re.search(r"^  set text\(.*?\)\n", template, re.MULTILINE | re.DOTALL)
     assert style is not None
@@ -419,11 +418,11 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
 
 def test_the_font_of_the_form_has_all_of_its_words() -> None:
     """Every Chinese character that the template or a title holds; nothing of an invoice is drawn in it."""
-    template = re.sub(r"//.*", "", Path(renderer.__file__).with_name("invoice.typ").read_text())
+    template = re.sub(r"//.*", "", Path(pictures.__file__).with_name("invoice.typ").read_text())
     words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set(
         "，原件"
     )  # not drawn: descriptions
-    font = TTFont(Path(renderer.__file__).parent / "fonts" / "form.ttf")
+    font = TTFont(Path(pictures.__file__).parent / "fonts" / "form.ttf")
     assert words <= {chr(code) for code in font.getBestCmap()}
     assert font["name"].getDebugName(1) == "Piaoma Form" and "LXGW" not in font["name"].getDebugName(6)
     assert all("PiaomaForm" not in font for font in _fonts_of(BUYER.name)) and _fonts_of("名称：") == {"PiaomaForm"}

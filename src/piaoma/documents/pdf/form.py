@@ -20,7 +20,7 @@ from .tags import Element, Tags
 
 STAMP_TEXT = "沙盒样票 · 测试无效"
 _BASE = ASCENT * SIZES[0] * MM_PER_POINT  # of the base line of 9 pt below the top of a row; smaller sizes share it
-_ID_SIZE = 10.0  # its digits are half as wide as they are high
+ID_SIZE = 10.0  # its digits are half as wide as they are high
 _SYMBOL = (6.5, 6.0, 20.0)  # left, top, side
 
 
@@ -151,7 +151,7 @@ class _Form:
             self._upright(x + inset, (30 + end) / 2, title)
             top = min(33.5, 43.3 + parties.lower - len(name.rows) * name.pitch)
             self._rows(x + 8, top, name, "名称：")
-            self._labelled(x + 8, end - 7.6, "统一社会信用代码/纳税人识别号：", taxpayer_id, _ID_SIZE, mono=True)
+            self._labelled(x + 8, end - 7.6, "统一社会信用代码/纳税人识别号：", taxpayer_id, ID_SIZE, mono=True)
 
     def items(self, top: float, rows: Sequence[Row], lines: Sequence[int], sums: Sums | None) -> None:
         """The item table. Rows that belong to one line of the invoice are one row of the table, so that it is read

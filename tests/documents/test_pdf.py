@@ -30,7 +30,7 @@ from piaoma.documents import layout
 from piaoma.documents import picture as pictures
 from piaoma.documents.embedded import embedded_original
 from piaoma.documents.faces import font_files
-from piaoma.documents.layout import HEADS, ROWS_LAST_KEPT
+from piaoma.documents.layout import ROWS_LAST_KEPT
 from piaoma.documents.pdf import form
 from piaoma.documents.picture import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI
 from piaoma.documents.render import render

@@ -11,50 +11,35 @@ from itertools import accumulate
 from .charstrings import DEFAULT_WIDTH, encoded
 from .outlines import Glyph
 
-NOTDEF = Glyph(b"\x0e", DEFAULT_WIDTH, encoded(DEFAULT_WIDTH) + b"\x14")  # what is missing: nothing, and never drawn
+BOX = (-300, -300, 1500, 1100)  # in which all glyphs are, in thousandths of an em
+NOTDEF = Glyph(
+    "", b"\x0e", DEFAULT_WIDTH, encoded(DEFAULT_WIDTH) + b"\x14"
+)  # what is missing: nothing, and never drawn
 
 
 def cid_font(name: str, glyphs: list[Glyph]) -> bytes:
     """The font of these glyphs, of which the first is ``NOTDEF``. The number of each is its CID as well."""
-    privates = list({glyph.private: None for glyph in glyphs})
-    parts = {private: place for place, private in enumerate(privates)}
-    strings = _index([b"Adobe", b"Identity"])
-    names = _index([name.encode()])
-    charset = b"\x02" + struct.pack(">HH", 1, len(glyphs) - 2)  # one range; the first glyph is not in it
-    chosen = b"\x00" + bytes([parts[glyph.private] for glyph in glyphs])
+    privates = list(dict.fromkeys([glyph.private for glyph in glyphs]))
+    part_of = {private: place for place, private in enumerate(privates)}
+    head = b"\x01\x00\x04\x04" + _index([name.encode()])
+    charset = struct.pack(">BHH", 2, 1, len(glyphs) - 2)  # one range; the first glyph is not in it
+    chosen = bytes((0, *[part_of[glyph.private] for glyph in glyphs]))
     codes = _index([glyph.code for glyph in glyphs])
-    # The lengths of what names places do not depend on the places.
-    at = 4 + len(names) + len(_top(0, 0, 0, 0, 0)) + len(strings) + 2
-    charset_at, chosen_at = at, at + len(charset)
+    charset_at = len(head) + _TOP_BYTES + len(_STRINGS) + len(_NO_ROUTINES)
+    chosen_at = charset_at + len(charset)
     codes_at = chosen_at + len(chosen)
     parts_at = codes_at + len(codes)
-    private_at = parts_at + len(_index([_part(0, 0)] * len(privates)))
+    private_at = parts_at + len(_index([_part(0, 0)] * len(privates)))  # its length does not depend on places
     places = accumulate(map(len, privates), initial=private_at)
-    return b"".join(
-        (
-            b"\x01\x00\x04\x04",
-            names,
-            _top(len(glyphs), charset_at, chosen_at, codes_at, parts_at),
-            strings,
-            b"\x00\x00",  # no common subroutines
-            charset,
-            chosen,
-            codes,
-            _index([_part(len(private), place) for private, place in zip(privates, places, strict=False)]),
-            *privates,
-        )
-    )
+    parts = _index([_part(len(private), place) for private, place in zip(privates, places, strict=False)])
+    top = _top(len(glyphs), charset_at, chosen_at, codes_at, parts_at)
+    return b"".join((head, top, _STRINGS, _NO_ROUTINES, charset, chosen, codes, parts, *privates))
 
 
 def _top(count: int, charset: int, chosen: int, codes: int, parts: int) -> bytes:
-    """The Top DICT: ROS, CIDCount, FontBBox, and where charset, FDSelect, CharStrings and FDArray are."""
-    return _index(
-        [
-            _number(391) + _number(392) + _number(0) + b"\x0c\x1e" + _number(count) + b"\x0c\x22"
-            + b"".join(map(_number, (-300, -300, 1500, 1100))) + b"\x05" + _number(charset) + b"\x0f"
-            + _number(chosen) + b"\x0c\x25" + _number(codes) + b"\x11" + _number(parts) + b"\x0c\x24"
-        ]
-    )  # fmt: skip
+    """The Top DICT: ROS, FontBBox, CIDCount, and where charset, FDSelect, CharStrings and FDArray are."""
+    entries = ((count, b"\x0c\x22"), (charset, b"\x0f"), (chosen, b"\x0c\x25"), (codes, b"\x11"), (parts, b"\x0c\x24"))
+    return _index([_SYSTEM + b"".join([_number(value) + operator for value, operator in entries])])
 
 
 def _part(length: int, place: int) -> bytes:
@@ -72,3 +57,9 @@ def _index(items: list[bytes]) -> bytes:
     places = list(accumulate(map(len, items), initial=1))
     wide, code = (2, "H") if places[-1] < 0x10000 else (4, "I")
     return struct.pack(f">HB{len(places)}{code}", len(items), wide, *places) + b"".join(items)
+
+
+_STRINGS = _index([b"Adobe", b"Identity"])  # numbers 391 and 392
+_NO_ROUTINES = b"\x00\x00"
+_SYSTEM = b"".join(map(_number, (391, 392, 0))) + b"\x0c\x1e" + b"".join(map(_number, BOX)) + b"\x05"
+_TOP_BYTES = len(_top(0, 0, 0, 0, 0))

@@ -15,15 +15,20 @@ from piaoma.documents.faces import EUROPEAN, EUROPEAN_RANGES, FORM, MONO, font_f
 from piaoma.invoice.refusal import refuse
 
 from .charstrings import DEFAULT_WIDTH
-from .cid_font import NOTDEF, cid_font
+from .cid_font import BOX, NOTDEF, cid_font
 from .objects import stream
-from .outlines import Face, Glyph
+from .outlines import Face, Glyph, utf16
 from .sfnt import Sfnt
 
 OBJECTS = 5  # of a font in a file: itself, its descendant, its descriptor, its characters, its outlines
-OUTLINES_LEVEL = 0  # of deflate: a tenth of outlines would be saved, for a tenth of the time of a whole invoice
 _CHARACTERS_TOGETHER = 100  # of a table of characters, by its definition
-_SYSTEM = "/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+_TRUETYPE, _CFF = "/Subtype/CIDFontType2/CIDToGIDMap/Identity", "/Subtype/CIDFontType0"
+_MAP_HEAD = (
+    "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
+    "/CIDSystemInfo<</Registry(Adobe)/Ordering(UCS)/Supplement 0>>def\n/CMapName/Adobe-Identity-UCS def\n"
+    "/CMapType 2 def\n1 begincodespacerange\n<0000><FFFF>\nendcodespacerange\n"
+)
+_MAP_END = "endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend"
 
 
 class FormFont:
@@ -44,17 +49,10 @@ class FormFont:
         """Its objects, the first of which has that number."""
         if first not in self._objects:
             letters = {self._file.number(chr(code)): chr(code) for code in self._file.codes()}
-            numbers = sorted(letters)
-            widths = "".join(f" {number}[{self._file.width(number)}]" for number in numbers)
-            self._objects[first] = _font_objects(
-                first,
-                "PIAOMA+PiaomaForm",
-                "/Subtype/CIDFontType2/CIDToGIDMap/Identity",
-                widths,
-                4,
-                [(number, letters[number]) for number in numbers],
-                stream(f"/Length1 {len(self._file.data)}", self._file.data[:], 9),
-            )
+            widths = "".join([f" {number}[{self._file.width(number)}]" for number in sorted(letters)])
+            characters = [f"<{number:04X}><{utf16(letters[number])}>\n" for number in sorted(letters)]
+            outlines = stream(f"/Length1 {len(self._file.data)}", self._file.data[:])
+            self._objects[first] = _font_objects(first, "PIAOMA+PiaomaForm", _TRUETYPE, widths, characters, outlines)
         return self._objects[first]
 
 
@@ -69,7 +67,6 @@ class Subset:
 
     def __init__(self) -> None:
         self._glyphs = [NOTDEF]
-        self._letters: list[tuple[int, str]] = []
         self._codes: dict[str, str] = {}
         self._mono_codes: dict[str, str] = {}
 
@@ -84,29 +81,17 @@ class Subset:
         except KeyError:
             for letter in text:
                 if letter not in codes:
-                    codes[letter] = self._numbered(letter, mono)
+                    codes[letter] = f"{len(self._glyphs):04X}"
+                    self._glyphs.append(glyph_of(letter, mono=mono))
             return "".join([codes[letter] for letter in text])
-
-    def _numbered(self, letter: str, mono: bool) -> str:
-        number = len(self._glyphs)
-        self._glyphs.append(glyph_of(letter, mono=mono))
-        self._letters.append((number, letter))
-        return f"{number:04X}"
 
     def objects(self, first: int, tag: str) -> list[bytes]:
         """Its objects, the first of which has that number. ``tag`` of six letters tells it from other subsets."""
-        widths = "".join(
-            [f" {number}[{glyph.width}]" for number, glyph in enumerate(self._glyphs) if glyph.width != DEFAULT_WIDTH]
-        )
-        return _font_objects(
-            first,
-            f"{tag}+PiaomaText",
-            "/Subtype/CIDFontType0",
-            widths,
-            6,
-            self._letters,
-            stream("/Subtype/CIDFontType0C", cid_font("PiaomaText", self._glyphs), OUTLINES_LEVEL),
-        )
+        numbered = list(enumerate(self._glyphs))
+        widths = "".join([f" {number}[{glyph.width}]" for number, glyph in numbered if glyph.width != DEFAULT_WIDTH])
+        characters = [f"<{number:04X}><{glyph.character}>\n" for number, glyph in numbered[1:]]
+        outlines = stream("/Subtype/CIDFontType0C", cid_font("PiaomaText", self._glyphs))
+        return _font_objects(first, f"{tag}+PiaomaText", _CFF, widths, characters, outlines)
 
 
 @cache  # of 45,000 printable characters at most, some hundred bytes each
@@ -140,29 +125,25 @@ def _face(path: str, face: int) -> Face:
 
 
 def _font_objects(
-    first: int, name: str, kind: str, widths: str, flags: int, letters: list[tuple[int, str]], outlines: bytes
-) -> list[bytes]:
+    first: int, name: str, kind: str, widths: str, characters: list[str], outlines: bytes
+) -> list[bytes]:  # fmt: skip
     """A font of two-byte codes that are the numbers of its glyphs."""
-    file = 2 if "Type2" in kind else 3
+    box = " ".join(map(str, BOX))
     return [
         f"<</Type/Font/Subtype/Type0/BaseFont/{name}/Encoding/Identity-H/DescendantFonts[{first + 1} 0 R]"
         f"/ToUnicode {first + 3} 0 R>>".encode(),
-        f"<</Type/Font{kind}/BaseFont/{name}{_SYSTEM}/FontDescriptor {first + 2} 0 R/W[{widths}]>>".encode(),
-        f"<</Type/FontDescriptor/FontName/{name}/Flags {flags}/FontBBox[-300 -300 1500 1100]/ItalicAngle 0"
-        f"/Ascent 880/Descent -120/CapHeight 730/StemV 80/FontFile{file} {first + 4} 0 R>>".encode(),
-        stream("", _unicode_map(letters)),
+        f"<</Type/Font{kind}/BaseFont/{name}/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+        f"/FontDescriptor {first + 2} 0 R/W[{widths}]>>".encode(),
+        f"<</Type/FontDescriptor/FontName/{name}/Flags 4/FontBBox[{box}]/ItalicAngle 0/Ascent 880/Descent -120"
+        f"/CapHeight 730/StemV 80/FontFile{2 if kind == _TRUETYPE else 3} {first + 4} 0 R>>".encode(),
+        stream("", _unicode_map(characters)),
         outlines,
     ]
 
 
-def _unicode_map(letters: list[tuple[int, str]]) -> bytes:
+def _unicode_map(characters: list[str]) -> bytes:
     """Which character each code is, for readers that extract text (ISO 32000-1 §9.10.3)."""
-    rows = [f"<{number:04X}><{letter.encode('utf-16-be').hex()}>\n" for number, letter in letters]
-    parts = [rows[start : start + _CHARACTERS_TOGETHER] for start in range(0, len(rows), _CHARACTERS_TOGETHER)]
-    table = "".join(f"{len(part)} beginbfchar\n{''.join(part)}endbfchar\n" for part in parts)
-    return (
-        "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
-        "/CIDSystemInfo<</Registry(Adobe)/Ordering(UCS)/Supplement 0>>def\n/CMapName/Adobe-Identity-UCS def\n"
-        "/CMapType 2 def\n1 begincodespacerange\n<0000><FFFF>\nendcodespacerange\n"
-        f"{table}endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend"
-    ).encode()
+    starts = range(0, len(characters), _CHARACTERS_TOGETHER)
+    parts = [characters[start : start + _CHARACTERS_TOGETHER] for start in starts]
+    table = "".join([f"{len(part)} beginbfchar\n{''.join(part)}endbfchar\n" for part in parts])
+    return f"{_MAP_HEAD}{table}{_MAP_END}".encode()

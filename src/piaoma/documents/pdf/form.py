@@ -111,7 +111,7 @@ class _Form:
             lines += [(4.5, ruled, 205.5, ruled), (56.5, ruled, 56.5, summed), (4.5, summed, 205.5, summed)]
             lines += [(10.7, summed, 10.7, end)]
         self.canvas.begin_artifact("/Type/Layout")
-        self.canvas.rules(lines)
+        self.canvas.rules(tuple(lines))
         self.canvas.end()
 
     def head(self, ticket: Ticket, symbol: Symbol, number: str, *, again: bool) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 HEAD = b"%PDF-1.7\n%\xe7\xa5\xa8\xe7\xa0\x81\n"  # bytes beyond ASCII: this is not a text
-LEVEL = 4  # of deflate: higher ones save a twentieth and take twice as long
+PLAIN_BYTES_MAX = 16 * 1024  # of a stream that is not compressed: it would save little, and take a quarter of the time
+LEVEL = 4  # of deflate: higher ones save a twentieth more and take twice as long
 
 
-def stream(entries: str, data: bytes, level: int = LEVEL) -> bytes:
-    """A compressed stream. ``entries`` of its dictionary, besides length and filter; level 0: as it is."""
-    if level:
-        data, entries = zlib.compress(data, level), f"/Filter/FlateDecode{entries}"
+def stream(entries: str, data: bytes, plain_max: int = PLAIN_BYTES_MAX) -> bytes:
+    """A stream; compressed when it is large. ``entries`` of its dictionary, besides length and filter."""
+    if len(data) > plain_max:
+        data, entries = zlib.compress(data, LEVEL), f"{entries}/Filter/FlateDecode"
     return b"<<%b/Length %d>>\nstream\n%b\nendstream" % (entries.encode(), len(data), data)
 
 

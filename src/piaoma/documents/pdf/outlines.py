@@ -20,9 +20,10 @@ _PARTS, _PARTS_OF_GLYPHS = 0xC24, 0xC25  # FDArray, FDSelect
 
 
 class Glyph(msgspec.Struct, frozen=True):
-    """A character as a subset takes it: its charstring, its width in thousandths of an em, and the Private DICT whose
-    values its hints are meant for."""
+    """A character as a subset takes it: itself in UTF-16 (hexadecimal digits), its charstring, its width in thousandths
+    of an em, and the Private DICT whose values its hints are meant for."""
 
+    character: str
     code: bytes
     width: int
     private: bytes
@@ -50,7 +51,8 @@ class Face(Sfnt):
             return None
         width = self.width(number)
         local, private = self._parts[self._part_of(number) if self._of_glyphs else 0]
-        return Glyph(standing_alone(self._codes[number], width, local, self._common), width, private)
+        code = standing_alone(self._codes[number], width, local, self._common)
+        return Glyph(utf16(letter), code, width, private)
 
     def _part_of(self, number: int) -> int:
         """Which part of a CID font a glyph belongs to (FDSelect): latin letters, ideographs, …"""
@@ -73,6 +75,11 @@ class Face(Sfnt):
         entries[_DEFAULT_WIDTH] = encoded(DEFAULT_WIDTH)
         private = b"".join(value + _operator(name) for name, value in entries.items())
         return _Index(self.data, start + _numbers(local)[0]) if local else [], private
+
+
+def utf16(letter: str) -> str:
+    """A character in UTF-16, in hexadecimal digits."""
+    return letter.encode("utf-16-be").hex()
 
 
 class _Index(Sequence[bytes]):
@@ -140,4 +147,3 @@ def _numbers(operands: bytes) -> list[int]:
             found.append(high + operands[place + 1] if byte < 251 else high - operands[place + 1])
         place = end
     return found
-

@@ -1,4 +1,4 @@
-"""The shell of a font file (OpenType, TrueType): its tables, which glyph a character has, and how wide each glyph is."""
+"""The shell of a font file (OpenType, TrueType): its tables, which glyph a character has, how wide each glyph is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The structure of a document (ISO 32000-1 §14.7): what each piece of a page is, in the order in which it is read aloud.
+"""The structure of a document (ISO 32000-1 §14.7): what each piece of a page is, in the order of reading aloud.
 
 An element is one object of the file. Cells of a table name the cell that heads their column.
 """

@@ -20,7 +20,7 @@ from .colours import srgb
 from .fonts import OBJECTS, Subset, form_font
 from .form import draw
 from .metadata import About, information, pdf_moment, xmp
-from .objects import file_of, stream
+from .objects import PLAIN_BYTES_MAX, file_of, stream
 from .objects import text as text_string
 from .tags import Tags
 
@@ -49,7 +49,7 @@ def write(original: bytes) -> bytes:
         drawn += [
             f"<</Type/Page/Parent {PAGES} 0 R/Resources {RESOURCES} 0 R/MediaBox{box}/Contents {number + 1} 0 R"
             f"/StructParents {place}/Tabs/S>>".encode(),
-            stream("", content),
+            stream("", content, PLAIN_BYTES_MAX // len(pages)),
         ]
     about = _about(invoice, ticket)
     name = text_string(f"{ticket.number}.xml")
@@ -58,7 +58,7 @@ def write(original: bytes) -> bytes:
         _catalog(name),
         _pages(len(pages)),
         information(about),
-        stream("/Type/Metadata/Subtype/XML", xmp(about), 0),
+        stream("/Type/Metadata/Subtype/XML", xmp(about)),
         tags.root(),
         *_same(),
         f"<</Type/Filespec/F{name}/UF{name}/EF<</F {ORIGINAL} 0 R/UF {ORIGINAL} 0 R>>/AFRelationship/Source"

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
+from pypdf.generic import ContentStream
 
 from piaoma.codes.printed import parse
 from piaoma.documents import layout
@@ -175,6 +176,51 @@ def test_it_is_pdf_a_3_with_the_original_inside() -> None:
     assert attached["26990000000000000001.xml"] == [data]
     page = PdfReader(io.BytesIO(pdf)).pages[0].mediabox
     assert (round(float(page.width) / 72 * 25.4), round(float(page.height) / 72 * 25.4)) == (210, 140)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n\n"])
+@pytest.mark.parametrize("lines", [1, 60])
+def test_the_original_comes_out_whatever_it_says(lines: int, ending: bytes) -> None:
+    """Its remark says what ends a stream, and it ends as an editor may leave it; small ones are not compressed."""
+    told = msgspec.structs.replace(with_lines(lines), remark="endstream endobj /EmbeddedFile stream")
+    data = file_of(told).rstrip() + ending
+    pdf = render(data, "pdf")
+    assert embedded_original(pdf) == data
+    assert PdfReader(io.BytesIO(pdf)).attachments["26990000000000000001.xml"] == [data]
+    assert (data in pdf) == (lines == 1)
+
+
+def test_the_places_are_those_of_the_form() -> None:
+    """einvoice.md §7, measured in the file: page, lines, symbol, title, number, date, items, totals; millimetres."""
+    page = PdfReader(io.BytesIO(render(file_of(issued()), "pdf"))).pages[0]
+    across, down, symbols, start = set(), set(), [], (0.0, 0.0)
+    for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
+        if operator == b"m":
+            start = (float(operands[0]), float(operands[1]))
+        elif operator == b"l":
+            (x1, y1), (x2, y2) = start, (float(operands[0]), float(operands[1]))
+            if y1 == y2:
+                across.add((round(140 - y1 / MM, 2), round((x2 - x1) / MM, 2)))
+            elif x1 == x2:
+                down.add((round(x1 / MM, 2), round(140 - y1 / MM), round(140 - y2 / MM)))
+        elif operator == b"cm":
+            symbols.append([round(float(one) / MM, 4) for one in operands])
+    assert across == {(18, 73), (19, 73), *((y, 201) for y in (30, 52, 96, 104, 124))}
+    assert down == {
+        (4.5, 30, 124), (205.5, 30, 124), *((x, 30, 52) for x in (10.5, 105, 111.2)), (56.5, 96, 104), (10.7, 104, 124)
+    }  # fmt: skip
+    ((step, _, _, _, left, bottom),) = symbols
+    assert [round(one, 2) for one in (left, 140 - bottom, step * 33)] == [6.5, 6, 20]
+    runs = {run.text: run for run in runs_of(render(file_of(issued()), "pdf"))[0]}
+    tops = {text: 140 - run.bottom / MM - size * 25.4 / 72 for text, run, size in ((t, r, 9) for t, r in runs.items())}
+    assert runs["发票号码："].left / MM == pytest.approx(154, abs=0.01)
+    assert runs["26420000000000000001"].left / MM == pytest.approx(169.875, abs=0.01)
+    assert tops["发票号码："] == pytest.approx(11, abs=0.01) and tops["开票日期："] == pytest.approx(17, abs=0.01)
+    title = runs["电子发票（普通发票）"]
+    assert (title.left + title.right) / 2 / MM == pytest.approx(102, abs=0.01)
+    assert tops["项目名称"] == pytest.approx(52.7, abs=0.01) and tops["54.72"] == pytest.approx(56.4, abs=0.01)
+    assert runs["54.72"].right / MM == pytest.approx(128.7 + 25, abs=0.02)
+    assert tops["¥54.72"] == pytest.approx(92.2, abs=0.01)
 
 
 def test_a_sandbox_invoice_never_looks_real() -> None:

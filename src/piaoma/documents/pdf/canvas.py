@@ -35,17 +35,14 @@ class Canvas:
         self._height, self._subset = height, subset
         self._out: list[str] = []
         self._colour, self._font = "", ("", 0.0)
-        self._marks = 0
 
     @property
     def content(self) -> bytes:
         return "".join(self._out).encode("ascii")
 
-    def begin(self, tag: str) -> int:
-        """Begin a piece that has a tag; its number on this page."""
-        self._out.append(f"/{tag}<</MCID {self._marks}>>BDC\n")
-        self._marks += 1
-        return self._marks - 1
+    def begin(self, tag: str, number: int) -> None:
+        """Begin the piece with that tag and number."""
+        self._out.append(f"/{tag}<</MCID {number}>>BDC\n")
 
     def begin_artifact(self, entries: str = "") -> None:
         """Begin a piece that is not read aloud. ``entries`` say more about it."""

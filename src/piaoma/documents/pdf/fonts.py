@@ -82,7 +82,7 @@ class Subset:
             for letter in text:
                 if letter not in codes:
                     codes[letter] = f"{len(self._glyphs):04X}"
-                    self._glyphs.append(glyph_of(letter, mono=mono))
+                    self._glyphs.append(glyph_of(letter, mono))
             return "".join([codes[letter] for letter in text])
 
     def objects(self, first: int, tag: str) -> list[bytes]:
@@ -95,12 +95,18 @@ class Subset:
 
 
 @cache  # of 45,000 printable characters at most, some hundred bytes each
-def glyph_of(letter: str, *, mono: bool = False) -> Glyph:
-    """A character from the first face that has it."""
+def glyph_of(letter: str, mono: bool = False) -> Glyph:
+    """A character from the first face that has it. Raises ``Refused`` DOCUMENT-GLYPH-MISSING."""
+    face, number = found(letter, mono)
+    return face.glyph(letter, number)
+
+
+def found(letter: str, mono: bool = False) -> tuple[Face, int]:
+    """The first face that has a character, and the number of its glyph. Raises ``Refused`` DOCUMENT-GLYPH-MISSING."""
     for face in _faces(letter, mono):
-        glyph = face.glyph(letter)
-        if glyph is not None:
-            return glyph
+        number = face.number(letter)
+        if number:
+            return face, number
     raise refuse("DOCUMENT-GLYPH-MISSING", have=letter)
 
 

@@ -57,7 +57,7 @@ class _Form:
             self._mark(self._tags.add(tag, None, entries))
 
     def _mark(self, element: Element) -> None:
-        self._tags.mark(element, self.canvas.begin(element.tag))
+        self.canvas.begin(element.tag, self._tags.mark(element))
 
     def _end(self) -> None:
         if not self._silent:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, chain, repeat
 
 HEAD = b"%PDF-1.7\n%\xe7\xa5\xa8\xe7\xa0\x81\n"  # bytes beyond ASCII: this is not a text
+_END = b"\nendobj\n"
 PLAIN_BYTES_MAX = 16 * 1024  # of a stream that is not compressed: it would save little, and take a quarter of the time
 LEVEL = 4  # of deflate: higher ones save a twentieth more and take twice as long
 
@@ -31,10 +33,18 @@ def text(value: str) -> str:
 
 def file_of(objects: Sequence[bytes], catalog: int, information: int, identity: str) -> bytes:
     """The file with these objects, numbered from 1. ``identity`` is 32 hexadecimal digits."""
-    bodies = [b"%d 0 obj\n%b\nendobj\n" % numbered for numbered in enumerate(objects, 1)]
-    places = list(accumulate(map(len, bodies), initial=len(HEAD)))
-    size = len(places)  # the first row of the table is that of the object 0, which is none
-    rows = b"".join([b"%010d 00000 n\r\n" % place for place in places[:-1]])
-    trailer = f"trailer\n<</Size {size}/Root {catalog} 0 R/Info {information} 0 R/ID[<{identity}><{identity}>]>>\n"
-    table = b"xref\n0 %d\n0000000000 65535 f\r\n%b" % (size, rows)
-    return b"%b%b%b%bstartxref\n%d\n%%%%EOF" % (HEAD, b"".join(bodies), table, trailer.encode(), places[-1])
+    count = len(objects)
+    pieces = list(chain.from_iterable(zip(_heads(count), objects, repeat(_END))))
+    ends = list(accumulate(map(len, pieces), initial=len(HEAD)))
+    table = b"xref\n0 %d\n0000000000 65535 f\r\n" % (count + 1)  # the object 0 is none
+    rows = b"%010d 00000 n\r\n" * count % tuple(ends[:-1:3])
+    trailer = (
+        f"trailer\n<</Size {count + 1}/Root {catalog} 0 R/Info {information} 0 R/ID[<{identity}><{identity}>]>>\n"
+        f"startxref\n{ends[-1]}\n%%EOF"
+    )
+    return b"".join((HEAD, *pieces, table, rows, trailer.encode()))
+
+
+@lru_cache(64)
+def _heads(count: int) -> list[bytes]:
+    return [b"%d 0 obj\n" % number for number in range(1, count + 1)]

@@ -7,15 +7,17 @@ into memory, and a character costs the look-ups that lead to it.
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from .charstrings import DEFAULT_WIDTH, encoded, standing_alone
+from .charstrings import DEFAULT_WIDTH, decoded, encoded, standing_alone
 from .sfnt import Sfnt
 
 _CHARSTRINGS, _PRIVATE, _SUBROUTINES, _DEFAULT_WIDTH, _NOMINAL_WIDTH = 17, 18, 19, 20, 21
+_NUMBER = re.compile(rb"[\x20-\xf6]|[\xf7-\xfe].|\x1c..|\x1d.{4}", re.DOTALL)
 _PARTS, _PARTS_OF_GLYPHS = 0xC24, 0xC25  # FDArray, FDSelect
 
 
@@ -44,11 +46,8 @@ class Face(Sfnt):
         parts = _Index(self.data, self._cff + _numbers(top[_PARTS])[0]) if _PARTS in top else [tops[0]]
         self._parts = [self._part(dict(_entries(part))) for part in parts]
 
-    def glyph(self, letter: str) -> Glyph | None:
-        """A character; None when the face has none."""
-        number = self.number(letter)
-        if not number:
-            return None
+    def glyph(self, letter: str, number: int) -> Glyph:
+        """A character, whose glyph has that number."""
         width = self.width(number)
         local, private = self._parts[self._part_of(number) if self._of_glyphs else 0]
         code = standing_alone(self._codes[number], width, local, self._common)
@@ -132,18 +131,4 @@ def _operator(name: int) -> bytes:
 
 def _numbers(operands: bytes) -> list[int]:
     """Whole numbers of a DICT."""
-    found, place = [], 0
-    while place < len(operands):
-        byte = operands[place]
-        if byte in (28, 29):
-            end = place + (3 if byte == 28 else 5)
-            found.append(int.from_bytes(operands[place + 1 : end], "big", signed=True))
-        elif byte < 247:
-            end = place + 1
-            found.append(byte - 139)
-        else:
-            end = place + 2
-            high = (byte - 247) * 256 + 108 if byte < 251 else (251 - byte) * 256 - 108
-            found.append(high + operands[place + 1] if byte < 251 else high - operands[place + 1])
-        place = end
-    return found
+    return [decoded(token) for token in _NUMBER.findall(operands)]

@@ -9,22 +9,17 @@ from collections.abc import Sequence
 
 
 class Element:
-    """An element: its tag, further entries, and the elements in it or its marked pieces of a page."""
+    """An element: its tag, further entries, and what is in it: elements, or one marked piece of a page."""
 
-    __slots__ = ("entries", "inside", "marks", "number", "page", "parent", "tag")
+    __slots__ = ("begin", "end", "inside", "number", "tag")
 
-    def __init__(self, number: int, tag: str, parent: int, page: int, entries: str) -> None:
-        self.number, self.tag, self.parent, self.page, self.entries = number, tag, parent, page, entries
-        self.inside: list[int] = []
-        self.marks: list[int] = []
+    def __init__(self, number: int, tag: str, parent: int, entries: str) -> None:
+        self.number, self.tag = number, tag
+        self.begin, self.inside, self.end = f"<</S/{tag}/P {parent} 0 R{entries}/K[", "", "]>>"
 
     def object(self) -> bytes:
         """As it is written."""
-        if self.marks:
-            inside = f"{' '.join(map(str, self.marks))}]/Pg {self.page} 0 R"
-        else:
-            inside = f"{' '.join([f'{one} 0 R' for one in self.inside])}]"
-        return f"<</S/{self.tag}/P {self.parent} 0 R{self.entries}/K[{inside}>>".encode()
+        return f"{self.begin}{self.inside}{self.end}".encode()
 
 
 class Tags:
@@ -32,23 +27,25 @@ class Tags:
     ``root``. The first element is the document itself."""
 
     def __init__(self, root: int, first: int) -> None:
-        self._root, self._first = root, first
+        self._first = first
         self._elements: list[Element] = []
         self._heads: dict[str, int] = {}  # cells that head a column, by their names
         self._pages: list[list[int]] = []  # to which element each marked piece of a page belongs
-        self._page = 0  # the object of the page that is being drawn
+        self._marked: list[int] = []  # of the page that is being drawn
+        self._page = ""  # how an element ends that is on it
         self.document = self._new("Document", root, "")
 
     def begin_page(self, page: int) -> None:
         """What is marked from now on is on that page, an object."""
-        self._page = page
-        self._pages.append([])
+        self._page = f"]/Pg {page} 0 R>>"
+        self._marked = []
+        self._pages.append(self._marked)
 
     def add(self, tag: str, parent: Element | None = None, entries: str = "") -> Element:
         """An element at the end of another one, or of the document."""
         parent = parent or self.document
         element = self._new(tag, parent.number, entries)
-        parent.inside.append(element.number)
+        parent.inside += f"{element.number} 0 R "
         return element
 
     def add_head(self, row: Element, name: str) -> Element:
@@ -61,11 +58,12 @@ class Tags:
         """A cell below such a one."""
         return self.add("TD", row, f"/A<</O/Table/Headers[({head})]>>")
 
-    def mark(self, element: Element, number: int) -> None:
-        """A marked piece of the page belongs to an element. They come in the order of their numbers."""
-        assert number == len(self._pages[-1])
-        self._pages[-1].append(element.number)
-        element.marks.append(number)
+    def mark(self, element: Element) -> int:
+        """The next marked piece of the page is what that element is; its number on the page."""
+        number = len(self._marked)
+        self._marked.append(element.number)
+        element.inside, element.end = str(number), self._page
+        return number
 
     def root(self) -> bytes:
         """The root of the tree."""
@@ -81,7 +79,7 @@ class Tags:
         return [element.object() for element in self._elements]
 
     def _new(self, tag: str, parent: int, entries: str) -> Element:
-        element = Element(self._first + len(self._elements), tag, parent, self._page, entries)
+        element = Element(self._first + len(self._elements), tag, parent, entries)
         self._elements.append(element)
         return element
 

@@ -2,9 +2,9 @@
 
 Usage: python scripts/build_european_font.py [LibertinusSerif-Regular.otf]   (release 7.051; OFL-1.1)
 
-Without a file, the font is taken out of the typesetter's library, which has this very release built in. Its licence lets
-a derived font be given away under the same licence and another name: OFL.txt beside it. Which letters: the printable ones
-that are European, and those that no Chinese font has.
+Without a file, the font is taken out of the typesetter's library, which has this very release built in. Its licence
+lets a derived font be given away under the same licence and another name: OFL.txt beside it. Which letters: the
+printable ones that are European, and those that no Chinese font has.
 """
 
 from __future__ import annotations
@@ -67,12 +67,10 @@ def _built_in() -> TTFont:
         tables = int.from_bytes(data[at + 4 : at + 6], "big")
         records = [data[at + 12 + 16 * place :][:16] for place in range(tables)]
         ends = [int.from_bytes(one[8:12], "big") + int.from_bytes(one[12:16], "big") for one in records]
-        try:
-            font = TTFont(io.BytesIO(data[at : at + max(ends, default=0)]), recalcTimestamp=False)
+        if any(record[:4] == b"name" for record in records):  # else other bytes that begin like a font
+            font = TTFont(io.BytesIO(data[at : at + max(ends)]), recalcTimestamp=False)
             if font["name"].getDebugName(4) == "Libertinus Serif Regular":
                 return font
-        except Exception:  # other bytes that begin like a font
-            continue
     raise SystemExit("the typesetter has no such font; name a file")
 
 

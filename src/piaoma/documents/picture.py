@@ -1,4 +1,4 @@
-"""The PNG of an original, for a chat: ``invoice.typ`` draws it and knows no rule. See decision 27 on why not the PDF.
+"""The PNG of an original, for a chat: ``invoice.typ`` draws it and knows no rule.
 
 The pages below each other, as a pure function of the original's bytes.
 """

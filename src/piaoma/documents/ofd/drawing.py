@@ -22,7 +22,7 @@ FONTS = ((SONG, "宋体", "SimSun"), (KAI, "楷体", "KaiTi"), (MONO, "Courier N
 RED, SLATE, BLACK = "128 0 0", "61 90 128", ""
 FIRST_FREE_ID = 10
 
-ASCENT = 0.88  # of the base line below the top of a row, in sizes; as invoice.typ has it
+ASCENT = 0.88  # of the base line below the top of a row, in sizes; as the PDF has it
 HAIR = 0.25
 _MONO_WIDTH = 0.6
 _LATIN_END = 0x250

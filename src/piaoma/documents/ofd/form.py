@@ -1,6 +1,6 @@
 """The form of a 数电票 in OFD: frame and labels for the template of a page, values for the page (einvoice.md §7).
 
-The places are those of ``invoice.typ``; rows and sizes come from ``layout``. Values are noted under the names that
+The places are those of ``pdf/form.py``; rows and sizes come from ``layout``. Values are noted under the names that
 CustomTags give them, so that accounting programs find them.
 """
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 CALLS_DEEP_MAX = 10  # the note's own limit
-DEFAULT_WIDTH = 1000  # of a character that names none: a Chinese one
+SQUARE = 1000  # the width of a Chinese character, which none of them names
 
 _CALL, _RETURN, _ESCAPE, _END, _NUMBER, _CALL_COMMON = 10, 11, 12, 14, 28, 29
 _STEMS, _MASKS = frozenset((1, 3, 18, 23)), frozenset((19, 20))
@@ -34,7 +34,7 @@ def standing_alone(code: bytes, width: int, local: Sequence[bytes], common: Sequ
     """
     outline = _Outline(local, common)
     outline.run(code, 0)
-    return (b"" if width == DEFAULT_WIDTH else encoded(width)) + bytes(outline.code)
+    return (b"" if width == SQUARE else encoded(width)) + bytes(outline.code)
 
 
 class _Outline:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import struct
 from itertools import accumulate
 
-from .charstrings import DEFAULT_WIDTH, encoded
+from .charstrings import SQUARE, encoded
 from .outlines import Glyph
 
 BOX = (-300, -300, 1500, 1100)  # in which all glyphs are, in thousandths of an em
-NOTDEF = Glyph(
-    "", b"\x0e", DEFAULT_WIDTH, encoded(DEFAULT_WIDTH) + b"\x14"
-)  # what is missing: nothing, and never drawn
+NOTDEF = Glyph("", b"\x0e", SQUARE, encoded(SQUARE) + b"\x14")  # what is missing: nothing, and never drawn
 
 
 def cid_font(name: str, glyphs: list[Glyph]) -> bytes:

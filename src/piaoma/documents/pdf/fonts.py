@@ -14,7 +14,7 @@ from pathlib import Path
 from piaoma.documents.faces import EUROPEAN, EUROPEAN_RANGES, FORM, MONO, font_files
 from piaoma.invoice.refusal import refuse
 
-from .charstrings import DEFAULT_WIDTH
+from .charstrings import SQUARE
 from .cid_font import BOX, NOTDEF, cid_font
 from .objects import stream
 from .outlines import Face, Glyph, utf16
@@ -88,7 +88,7 @@ class Subset:
     def objects(self, first: int, tag: str) -> list[bytes]:
         """Its objects, the first of which has that number. ``tag`` of six letters tells it from other subsets."""
         numbered = list(enumerate(self._glyphs))
-        widths = "".join([f" {number}[{glyph.width}]" for number, glyph in numbered if glyph.width != DEFAULT_WIDTH])
+        widths = "".join([f" {number}[{glyph.width}]" for number, glyph in numbered if glyph.width != SQUARE])
         characters = [f"<{number:04X}><{glyph.character}>\n" for number, glyph in numbered[1:]]
         outlines = stream("/Subtype/CIDFontType0C", cid_font("PiaomaText", self._glyphs))
         return _font_objects(first, f"{tag}+PiaomaText", _CFF, widths, characters, outlines)

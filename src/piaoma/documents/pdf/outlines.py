@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from .charstrings import DEFAULT_WIDTH, decoded, encoded, standing_alone
+from .charstrings import SQUARE, decoded, encoded, standing_alone
 from .sfnt import Sfnt
 
-_CHARSTRINGS, _PRIVATE, _SUBROUTINES, _DEFAULT_WIDTH, _NOMINAL_WIDTH = 17, 18, 19, 20, 21
+_CHARSTRINGS, _PRIVATE, _SUBROUTINES, _WIDTH_UNNAMED, _NOMINAL_WIDTH = 17, 18, 19, 20, 21
 _NUMBER = re.compile(rb"[\x20-\xf6]|[\xf7-\xfe].|\x1c..|\x1d.{4}", re.DOTALL)
 _PARTS, _PARTS_OF_GLYPHS = 0xC24, 0xC25  # FDArray, FDSelect
 
@@ -71,7 +71,7 @@ class Face(Sfnt):
         entries = dict(_entries(self.data[start : start + size]))
         local = entries.pop(_SUBROUTINES, None)
         entries.pop(_NOMINAL_WIDTH, None)
-        entries[_DEFAULT_WIDTH] = encoded(DEFAULT_WIDTH)
+        entries[_WIDTH_UNNAMED] = encoded(SQUARE)
         private = b"".join(value + _operator(name) for name, value in entries.items())
         return _Index(self.data, start + _numbers(local)[0]) if local else [], private
 

@@ -21,7 +21,7 @@ from piaoma.documents.pdf.fonts import found, glyph_of
 from piaoma.documents.pdf.outlines import Face
 from piaoma.documents.pdf.sfnt import Sfnt
 from piaoma.documents.render import render
-from piaoma.documents.ticket import ticket_of
+from piaoma.documents.ticket import WIDEST, ticket_of
 from piaoma.invoice import printable
 from piaoma.invoice.original_reader import read
 from tests.documents.goldens import names, original_of
@@ -32,6 +32,7 @@ STEP = 97  # of the characters of a face that are compared
 def test_every_printable_character_has_a_glyph_as_wide_as_the_table_says() -> None:
     """All 45,000, by the tables of the files; European letters may be narrower. One that is not printable has none."""
     advances, narrower = printable.advances(), []
+    assert max(advances.values()) <= WIDEST
     for letter in printable.letters():
         face, number = found(letter)
         if face.width(number) != advances.get(letter, 1000):
@@ -53,7 +54,7 @@ def test_an_outline_made_to_stand_alone_is_the_same_outline(path: str, face: int
     with TTFont(path, fontNumber=face, lazy=True) as theirs:
         glyphs, named, widths = theirs.getGlyphSet(), theirs.getBestCmap(), theirs["hmtx"]
         for code in sorted(named)[:: STEP if len(named) > 10_000 else 11]:
-            glyph = ours.glyph(chr(code), ours.number(chr(code)))
+            glyph = ours.glyph(ours.number(chr(code)))
             wanted = RecordingPen()
             glyphs[named[code]].draw(wanted)
             assert (_drawn(glyph.code).value, glyph.width) == (wanted.value, widths[named[code]][0]), hex(code)
@@ -102,11 +103,11 @@ def test_the_font_holds_just_what_the_invoice_says(name: str) -> None:
     letters = {
         int(code, 16): bytes.fromhex(letter).decode("utf-16-be")
         for code, letter in re.findall(r"<(\w{4})><(\w+)>", font["/ToUnicode"].get_data().decode())
-        if len(letter) >= 4 and int(code, 16)
+        if code != "0000"
     }
     said = "".join((ticket.number, ticket.buyer.name, ticket.seller.name, ticket.remark, ticket.words, ticket.drawer))
     assert set(said.replace(" ", "")) <= set(letters.values())
-    assert len(top.CharStrings) == len(letters) + 1 and sorted(letters) == list(range(1, len(letters) + 1))
+    assert len(top.CharStrings) == len(letters) + 1
     listed = descendant["/W"]
     widths = {int(first): int(width[0]) for first, width in zip(listed[::2], listed[1::2], strict=True)}
     for number, letter in letters.items():

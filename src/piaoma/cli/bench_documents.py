@@ -104,8 +104,8 @@ async def some_originals(config: Config, count: int) -> list[bytes]:
 
 
 def times_of(work: dict[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of the processor of every run of each, warm. They take turns, so that a busy minute of the machine falls on all of
-    them and their ratios hold."""
+    """Milliseconds of the processor for every run of each, warm. They take turns, so that a busy minute of the machine
+    falls on all of them and their ratios hold."""
     for run in work.values():
         milliseconds_of(run, 0)
     times: dict[str, list[float]] = {name: [] for name in work}

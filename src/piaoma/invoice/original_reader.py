@@ -133,9 +133,10 @@ def _child(parent: etree._Element | None, name: str, *, required: bool = True) -
     """The one child of that name, whatever its place and case; an element that stands twice is refused."""
     found = None
     if parent is not None:
-        wanted = name.lower()
+        wanted, length = name.lower(), len(name)
         for child in parent:
-            if isinstance(child.tag, str) and child.tag.lower() == wanted:
+            tag = child.tag
+            if isinstance(tag, str) and len(tag) == length and tag.lower() == wanted:  # the length tells most apart
                 if found is not None:
                     raise refuse("ORIGINAL-ELEMENT-TWICE", name)
                 found = child

@@ -12,31 +12,38 @@ from .charstrings import SQUARE, encoded
 from .outlines import Glyph
 
 BOX = (-300, -300, 1500, 1100)  # in which all glyphs are, in thousandths of an em
-NOTDEF = Glyph("", b"\x0e", SQUARE, encoded(SQUARE) + b"\x14")  # what is missing: nothing, and never drawn
+NOTDEF = Glyph(b"\x0e", SQUARE, encoded(SQUARE) + b"\x14")  # what is missing: nothing, and never drawn
 
 
-def cid_font(name: str, glyphs: list[Glyph]) -> bytes:
-    """The font of these glyphs, of which the first is ``NOTDEF``. The number of each is its CID as well."""
+def cid_font(name: str, chosen: list[tuple[int, Glyph]]) -> bytes:
+    """The font of these glyphs, each with its CID, in their order."""
+    glyphs = [NOTDEF, *[glyph for _, glyph in chosen]]
     privates = list(dict.fromkeys([glyph.private for glyph in glyphs]))
     part_of = {private: place for place, private in enumerate(privates)}
     head = b"\x01\x00\x04\x04" + _index([name.encode()])
-    charset = struct.pack(">BHH", 2, 1, len(glyphs) - 2)  # one range; the first glyph is not in it
-    chosen = bytes((0, *[part_of[glyph.private] for glyph in glyphs]))
+    charset = struct.pack(f">B{len(chosen)}H", 0, *[cid for cid, _ in chosen])  # the first glyph is not in it
+    parts_of = bytes((0, *[part_of[glyph.private] for glyph in glyphs]))
     codes = _index([glyph.code for glyph in glyphs])
     charset_at = len(head) + _TOP_BYTES + len(_STRINGS) + len(_NO_ROUTINES)
-    chosen_at = charset_at + len(charset)
-    codes_at = chosen_at + len(chosen)
+    parts_of_at = charset_at + len(charset)
+    codes_at = parts_of_at + len(parts_of)
     parts_at = codes_at + len(codes)
     private_at = parts_at + len(_index([_part(0, 0)] * len(privates)))  # its length does not depend on places
     places = accumulate(map(len, privates), initial=private_at)
     parts = _index([_part(len(private), place) for private, place in zip(privates, places, strict=False)])
-    top = _top(len(glyphs), charset_at, chosen_at, codes_at, parts_at)
-    return b"".join((head, top, _STRINGS, _NO_ROUTINES, charset, chosen, codes, parts, *privates))
+    top = _top(0x10000, charset_at, parts_of_at, codes_at, parts_at)
+    return b"".join((head, top, _STRINGS, _NO_ROUTINES, charset, parts_of, codes, parts, *privates))
 
 
-def _top(count: int, charset: int, chosen: int, codes: int, parts: int) -> bytes:
+def _top(count: int, charset: int, parts_of: int, codes: int, parts: int) -> bytes:
     """The Top DICT: ROS, FontBBox, CIDCount, and where charset, FDSelect, CharStrings and FDArray are."""
-    entries = ((count, b"\x0c\x22"), (charset, b"\x0f"), (chosen, b"\x0c\x25"), (codes, b"\x11"), (parts, b"\x0c\x24"))
+    entries = (
+        (count, b"\x0c\x22"),
+        (charset, b"\x0f"),
+        (parts_of, b"\x0c\x25"),
+        (codes, b"\x11"),
+        (parts, b"\x0c\x24"),
+    )
     return _index([_SYSTEM + b"".join([_number(value) + operator for value, operator in entries])])
 
 

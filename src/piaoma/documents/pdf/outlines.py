@@ -22,10 +22,9 @@ _PARTS, _PARTS_OF_GLYPHS = 0xC24, 0xC25  # FDArray, FDSelect
 
 
 class Glyph(msgspec.Struct, frozen=True):
-    """A character as a subset takes it: itself in UTF-16 (hexadecimal digits), its charstring, its width in thousandths
-    of an em, and the Private DICT whose values its hints are meant for."""
+    """A character as a subset takes it: its charstring, its width in thousandths of an em, and the Private DICT whose
+    values its hints are meant for."""
 
-    character: str
     code: bytes
     width: int
     private: bytes
@@ -46,12 +45,12 @@ class Face(Sfnt):
         parts = _Index(self.data, self._cff + _numbers(top[_PARTS])[0]) if _PARTS in top else [tops[0]]
         self._parts = [self._part(dict(_entries(part))) for part in parts]
 
-    def glyph(self, letter: str, number: int) -> Glyph:
-        """A character, whose glyph has that number."""
+    def glyph(self, number: int) -> Glyph:
+        """The glyph with that number."""
         width = self.width(number)
         local, private = self._parts[self._part_of(number) if self._of_glyphs else 0]
         code = standing_alone(self._codes[number], width, local, self._common)
-        return Glyph(utf16(letter), code, width, private)
+        return Glyph(code, width, private)
 
     def _part_of(self, number: int) -> int:
         """Which part of a CID font a glyph belongs to (FDSelect): latin letters, ideographs, …"""
@@ -74,11 +73,6 @@ class Face(Sfnt):
         entries[_WIDTH_UNNAMED] = encoded(SQUARE)
         private = b"".join(value + _operator(name) for name, value in entries.items())
         return _Index(self.data, start + _numbers(local)[0]) if local else [], private
-
-
-def utf16(letter: str) -> str:
-    """A character in UTF-16, in hexadecimal digits."""
-    return letter.encode("utf-16-be").hex()
 
 
 class _Index(Sequence[bytes]):

@@ -6,9 +6,9 @@ with no kerning and no ligature, so it is as wide as its characters.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import compress
 from math import cos, radians, sin
 
 from piaoma.documents.ticket import MM_PER_POINT
@@ -22,8 +22,6 @@ ASCENT = 0.88  # of the base line below the top of a row, in sizes
 KEPT_MAX = 4_096  # pieces of the form, of each kind
 HAIR, FRAME = 0.25, 0.5  # millimetres
 _CURVE = 0.5523  # of a circle's radius: how far a curve is led along its tangent
-
-_DARK = re.compile(rb"\x01+")
 
 Line = tuple[float, float, float, float]
 
@@ -94,8 +92,8 @@ class Canvas:
 
     def symbol(self, x: float, y: float, side: float, modules: Sequence[bytes]) -> None:
         """A symbol as one area; modules that stand in a row are one rectangle."""
-        areas = _areas(len(modules[0]) + 1)
-        path = "".join(map(areas.__getitem__, map(re.Match.span, _DARK.finditer(b"\0".join(modules)))))
+        areas, changes = _areas(len(modules[0]) + 1), _changes(modules)
+        path = "".join(map(areas.__getitem__, zip(changes, changes, strict=True)))
         step = side / len(modules) * POINTS
         corner = f"{x * POINTS:.3f} {(self._height - y) * POINTS:.3f}"
         self._out.append(f"q {step:.4f} 0 0 {-step:.4f} {corner} cm 0 g\n{path}f Q\n")
@@ -167,9 +165,16 @@ def _shown(x: float, base: float, codes: str) -> str:
     return f"BT {x * POINTS:.2f} {base * POINTS:.2f} Td<{codes}>Tj ET\n"
 
 
+def _changes(modules: Sequence[bytes]) -> Iterator[int]:
+    """Where a run of dark modules begins, and where it ends, in turn: all rows together, each with a light one behind
+    it. A number with a byte for each is unlike itself a byte further where that changes."""
+    whole = b"\0".join((*modules, b""))
+    number = int.from_bytes(whole, "big")
+    return compress(range(len(whole)), (number ^ number >> 8).to_bytes(len(whole), "big"))
+
+
 class _Areas(dict[tuple[int, int], str]):
-    """Rectangles by where a run of dark modules begins and ends in all rows, with a light one between two of them. They
-    are the same few thousand in all symbols of a size."""
+    """Rectangles by where a run of dark modules begins and ends: the same few thousand in all symbols of a size."""
 
     def __init__(self, step: int) -> None:
         self._step = step

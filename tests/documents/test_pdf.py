@@ -420,11 +420,23 @@ def test_the_printed_code_is_read_from_the_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻㛃喆堃犇", "𠮷野家"]
+    "name",
+    [
+        "#panic()",
+        "$x$ *b* _i_ @ref",
+        "`raw` #include",
+        "\\u{41} ~ -- //c",
+        '") #panic("',
+        ")Tj (\\) endstream",
+        "䶮龘㼆㵘𣲗䲟鱻㛃喆堃犇",
+        "𠮷野家",
+    ],
 )
 def test_text_is_data_and_rare_characters_are_drawn(name: str) -> None:
-    """Markup of the typesetter is printed as typed; rare characters have glyphs."""
+    """Markup of the typesetter, and what ends a string of it or of a PDF, is printed as typed; rare characters have
+    glyphs. In the picture it is not carried out either."""
     invoice = msgspec.structs.replace(example(), buyer=msgspec.structs.replace(example().buyer, name=name))
+    assert render(file_of(invoice), "png").startswith(b"\x89PNG")
     assert name.replace(" ", "") in text_of(render(file_of(invoice), "pdf")).replace(" ", "").replace("\n", "")
 
 

@@ -3,7 +3,7 @@
 Usage: python scripts/build_form_font.py LXGWWenKai-Regular.ttf   (Debian: fonts-lxgw-wenkai 1.250; OFL-1.1)
 
 Its licence lets a derived font be given away under the same licence and another name: OFL.txt beside it. The words of
-the form never change, so the typesetter subsets this font once and keeps it; only what an invoice says costs time.
+the form never change, so this font goes into a PDF whole, compressed once; only what an invoice says costs time.
 """
 
 from __future__ import annotations

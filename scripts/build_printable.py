@@ -2,8 +2,9 @@
 
     python scripts/build_printable.py
 
-Read are the character maps of the very font files that ``documents/render.py`` gives to the typesetter. For its own
-built-in font, which has no file, the typesetter is asked. Needs fonttools, which only developers install.
+Read are the character maps of the very font files that PDF and PNG are drawn with. For the typesetter's own built-in
+font, of which ``documents/fonts/european.otf`` is a subset, the typesetter is asked. Needs fonttools, which only
+developers install.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import typst
 from fontTools.ttLib import TTCollection, TTFont
 
 from piaoma.documents.faces import font_files
-from piaoma.documents.render import BUILT_IN_FONT
+from piaoma.documents.picture import BUILT_IN_FONT
 
 TARGET = Path(__file__).parents[1] / "src" / "piaoma" / "invoice" / "data" / "printable.txt"
 HEAD = """\

@@ -6,6 +6,7 @@ import io
 import re
 from pathlib import Path
 
+import opendataloader_pdf
 import pypdfium2
 import pytest
 import zxingcpp
@@ -72,6 +73,23 @@ def test_pdfium_extracts_what_matters(name: str) -> None:
         text = re.sub(r"\s", "", "".join(page.get_textpage().get_text_range() for page in document))
     assert f"发票号码：{ticket.number}" in text and f"开票日期：{ticket.issued_on}" in text
     assert f"（小写）{ticket.total}" in text and f"名称：{ticket.seller.name}" in text
+
+
+def test_a_third_reader_extracts_every_line(tmp_path: Path) -> None:
+    """opendataloader, written in Java on veraPDF's parser: by the tags, a row of the table in a row of text."""
+    files = []
+    for name in names():
+        files.append(str(tmp_path / f"{name}.pdf"))
+        Path(files[-1]).write_bytes(render(original_of(name), "pdf"))
+    opendataloader_pdf.convert(files, str(tmp_path), format="text", quiet=True, use_struct_tree=True)
+    for name in names():
+        ticket = ticket_of(read(original_of(name)))
+        rows = [re.sub(" ", "", row) for row in (tmp_path / f"{name}.txt").read_text().splitlines()]
+        for line in ticket.lines:
+            cells = (line.name, line.spec, line.unit, line.quantity, line.unit_price, line.amount, line.rate, line.tax)
+            assert "\t".join(cell for cell in cells if cell).replace(" ", "") in rows, (name, line)
+        for text in (f"发票号码：{ticket.number}", f"开票日期：{ticket.issued_on}", f"（小写）{ticket.total}"):
+            assert text in rows, (name, text)
 
 
 def test_verapdf_finds_them_conforming(tmp_path: Path) -> None:

@@ -24,14 +24,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pypdf import PdfReader
+from pypdf.generic import ContentStream
 
 from piaoma.codes.printed import parse
 from piaoma.documents import layout
-from piaoma.documents import render as renderer
+from piaoma.documents import picture as pictures
 from piaoma.documents.embedded import embedded_original
 from piaoma.documents.faces import font_files
 from piaoma.documents.layout import ROWS_LAST_KEPT
-from piaoma.documents.render import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI, render
+from piaoma.documents.pdf import form
+from piaoma.documents.picture import PNG_GAP_PIXELS, PNG_PAGES_MAX, PNG_PPI
+from piaoma.documents.render import render
 from piaoma.documents.ticket import SIZES, TITLES, set_in, ticket_of, width_em, wrapped
 from piaoma.invoice import original, printable, totals
 from piaoma.invoice.classification import load
@@ -46,8 +49,6 @@ LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 SELLER = Seller("武汉测试餐饮有限公司", "91420100MA4K00000Q")
 BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")
 MM = 72 / 25.4
-# The typesetter draws a bracket that begins a row, or signs that follow each other, half as wide.
-SQUEEZED, SIGNS = 0.5, re.compile("^[（《]|(?<=[（）：，。])[（）：，。]|[）：，。]$")
 
 WORKER_END_SECONDS_MAX = 20
 
@@ -89,11 +90,10 @@ def runs_of(pdf: bytes) -> list[list[Run]]:
     for page in PdfReader(io.BytesIO(pdf)).pages:
         found: list[Run] = []
 
-        def visit(text: str, at: list[float], _: object, font: Any, size: float, found: list[Run] = found) -> None:
+        def visit(text: str, _: object, at: list[float], font: object, size: float, found: list[Run] = found) -> None:
             text = text.strip()
             if text:
-                mono = "Mono" in str((font or {}).get("/BaseFont", ""))
-                width = (len(text) * 0.603 if mono else width_em(text) - SQUEEZED * len(SIGNS.findall(text))) * size
+                width = (len(text) * 0.5 if size == form.ID_SIZE else width_em(text)) * size
                 found.append(Run(text, at[4], at[5] - 0.12 * size, at[4] + width, at[5] + 0.8 * size))
 
         page.extract_text(visitor_text=visit)
@@ -176,6 +176,51 @@ def test_it_is_pdf_a_3_with_the_original_inside() -> None:
     assert attached["26990000000000000001.xml"] == [data]
     page = PdfReader(io.BytesIO(pdf)).pages[0].mediabox
     assert (round(float(page.width) / 72 * 25.4), round(float(page.height) / 72 * 25.4)) == (210, 140)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n\n"])
+@pytest.mark.parametrize("lines", [1, 60])
+def test_the_original_comes_out_whatever_it_says(lines: int, ending: bytes) -> None:
+    """Its remark says what ends a stream, and it ends as an editor may leave it; small ones are not compressed."""
+    told = msgspec.structs.replace(with_lines(lines), remark="endstream endobj /EmbeddedFile stream")
+    data = file_of(told).rstrip() + ending
+    pdf = render(data, "pdf")
+    assert embedded_original(pdf) == data
+    assert PdfReader(io.BytesIO(pdf)).attachments["26990000000000000001.xml"] == [data]
+    assert (data in pdf) == (lines == 1)
+
+
+def test_the_places_are_those_of_the_form() -> None:
+    """einvoice.md §7, measured in the file: page, lines, symbol, title, number, date, items, totals; millimetres."""
+    page = PdfReader(io.BytesIO(render(file_of(issued()), "pdf"))).pages[0]
+    across, down, symbols, start = set(), set(), [], (0.0, 0.0)
+    for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
+        if operator == b"m":
+            start = (float(operands[0]), float(operands[1]))
+        elif operator == b"l":
+            (x1, y1), (x2, y2) = start, (float(operands[0]), float(operands[1]))
+            if y1 == y2:
+                across.add((round(140 - y1 / MM, 2), round((x2 - x1) / MM, 2)))
+            elif x1 == x2:
+                down.add((round(x1 / MM, 2), round(140 - y1 / MM), round(140 - y2 / MM)))
+        elif operator == b"cm":
+            symbols.append([round(float(one) / MM, 4) for one in operands])
+    assert across == {(18, 73), (19, 73), *((y, 201) for y in (30, 52, 96, 104, 124))}
+    assert down == {
+        (4.5, 30, 124), (205.5, 30, 124), *((x, 30, 52) for x in (10.5, 105, 111.2)), (56.5, 96, 104), (10.7, 104, 124)
+    }  # fmt: skip
+    ((step, _, _, _, left, bottom),) = symbols
+    assert [round(one, 2) for one in (left, 140 - bottom, step * 33)] == [6.5, 6, 20]
+    runs = {run.text: run for run in runs_of(render(file_of(issued()), "pdf"))[0]}
+    tops = {text: 140 - run.bottom / MM - size * 25.4 / 72 for text, run, size in ((t, r, 9) for t, r in runs.items())}
+    assert runs["发票号码："].left / MM == pytest.approx(154, abs=0.01)
+    assert runs["26420000000000000001"].left / MM == pytest.approx(169.875, abs=0.01)
+    assert tops["发票号码："] == pytest.approx(11, abs=0.01) and tops["开票日期："] == pytest.approx(17, abs=0.01)
+    title = runs["电子发票（普通发票）"]
+    assert (title.left + title.right) / 2 / MM == pytest.approx(102, abs=0.01)
+    assert tops["项目名称"] == pytest.approx(52.7, abs=0.01) and tops["54.72"] == pytest.approx(56.4, abs=0.01)
+    assert runs["54.72"].right / MM == pytest.approx(128.7 + 25, abs=0.02)
+    assert tops["¥54.72"] == pytest.approx(92.2, abs=0.01)
 
 
 def test_a_sandbox_invoice_never_looks_real() -> None:
@@ -375,11 +420,23 @@ def test_the_printed_code_is_read_from_the_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["#panic()", "$x$ *b* _i_ @ref", "`raw` #include", "\\u{41} ~ -- //c", "䶮龘㼆㵘𣲗䲟鱻㛃喆堃犇", "𠮷野家"]
+    "name",
+    [
+        "#panic()",
+        "$x$ *b* _i_ @ref",
+        "`raw` #include",
+        "\\u{41} ~ -- //c",
+        '") #panic("',
+        ")Tj (\\) endstream",
+        "䶮龘㼆㵘𣲗䲟鱻㛃喆堃犇",
+        "𠮷野家",
+    ],
 )
 def test_text_is_data_and_rare_characters_are_drawn(name: str) -> None:
-    """Markup of the typesetter is printed as typed; rare characters have glyphs."""
+    """Markup of the typesetter, and what ends a string of it or of a PDF, is printed as typed; rare characters have
+    glyphs. In the picture it is not carried out either."""
     invoice = msgspec.structs.replace(example(), buyer=msgspec.structs.replace(example().buyer, name=name))
+    assert render(file_of(invoice), "png").startswith(b"\x89PNG")
     assert name.replace(" ", "") in text_of(render(file_of(invoice), "pdf")).replace(" ", "").replace("\n", "")
 
 
@@ -395,7 +452,7 @@ def test_a_missing_glyph_is_an_error_never_an_empty_box(kind: str) -> None:
 
 def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_says(tmp_path: Path) -> None:
     """All 45,000, with the fonts as the form names them, set by the typesetter itself: it fails for a missing glyph."""
-    template = Path(renderer.__file__).with_name("invoice.typ").read_text()
+    template = Path(pictures.__file__).with_name("invoice.typ").read_text()
     fonts = "".join(re.findall(r"^#let (?:european|serif) = .*\n", template, re.MULTILINE))
     style = re.search(r"^  set text\(.*?\)\n", template, re.MULTILINE | re.DOTALL)
     assert style is not None
@@ -419,11 +476,11 @@ def test_every_printable_character_has_a_glyph_and_is_no_wider_than_the_table_sa
 
 def test_the_font_of_the_form_has_all_of_its_words() -> None:
     """Every Chinese character that the template or a title holds; nothing of an invoice is drawn in it."""
-    template = re.sub(r"//.*", "", Path(renderer.__file__).with_name("invoice.typ").read_text())
+    template = re.sub(r"//.*", "", Path(pictures.__file__).with_name("invoice.typ").read_text())
     words = {sign for sign in template + "".join(TITLES.values()) if sign > "\u2fff"} - set(
         "，原件"
     )  # not drawn: descriptions
-    font = TTFont(Path(renderer.__file__).parent / "fonts" / "form.ttf")
+    font = TTFont(Path(pictures.__file__).parent / "fonts" / "form.ttf")
     assert words <= {chr(code) for code in font.getBestCmap()}
     assert font["name"].getDebugName(1) == "Piaoma Form" and "LXGW" not in font["name"].getDebugName(6)
     assert all("PiaomaForm" not in font for font in _fonts_of(BUYER.name)) and _fonts_of("名称：") == {"PiaomaForm"}

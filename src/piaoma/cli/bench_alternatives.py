@@ -15,15 +15,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from piaoma.codes.printed_symbol import invoice_symbol
-from piaoma.documents.layout import COLUMNS, Cell, pages_of
-from piaoma.documents.ticket import SIZES, Ticket, ticket_of
+from piaoma.documents.layout import COLUMNS, HEADS, Cell, pages_of
+from piaoma.documents.ticket import SAMPLE_NOTE, SIZES, Ticket, ticket_of
 from piaoma.invoice.original_reader import read
 
 HOW = "pip install -r requirements-bench.lock"
 PACKAGES = ("reportlab", "fpdf", "weasyprint", "easyofd")
-_HEADS = ("项目名称", "规格型号", "单 位", "数 量", "单 价", "金 额", "税率/征收率", "税 额")
 _MM = 72 / 25.4
-_RULES = ((4.5, 30, 205.5, 30), (4.5, 52, 205.5, 52), (4.5, 96, 205.5, 96), (4.5, 104, 205.5, 104), (105, 30, 105, 52))
+# The lines of the form, and the frame of the sandbox's mark.
+_RULES = (
+    (65.5, 18, 138.5, 18), (65.5, 19, 138.5, 19),
+    *((4.5, y, 205.5, y) for y in (30, 52, 96, 104, 124)), *((x, 30, x, 124) for x in (4.5, 205.5)),
+    *((x, 30, x, 52) for x in (10.5, 105, 111.2)), (56.5, 96, 56.5, 104), (10.7, 104, 10.7, 124),
+    (86, 20.4, 124, 20.4), (86, 28.8, 124, 28.8), (86, 20.4, 86, 28.8), (124, 20.4, 124, 28.8),
+)  # fmt: skip
 
 String = tuple[float, float, float, str]  # millimetres from the top left corner, points, text
 
@@ -153,13 +158,13 @@ def _strings(ticket: Ticket) -> list[String]:
         (20, 129, 9, f"开票人：{ticket.drawer}"),
         (90, 22, 9, "沙盒样票 · 测试无效"),
         (80, 70, 34, ticket.mark),
-        (50, 135, 8, "本票为沙盒测试样票，不是发票，不得报销入账。SANDBOX SAMPLE, NOT AN INVOICE."),
+        (50, 135, 8, SAMPLE_NOTE),
     ]
     for x, title, party in ((4.5, "购买方信息", ticket.buyer), (105, "销售方信息", ticket.seller)):
         strings += [(x + 1.5, 33 + place * 3.3, 8.5, sign) for place, sign in enumerate(title)]
         strings += [(x + 8, 33.5, 9, f"名称：{party.name}")]
         strings += [(x + 8, 44.4, 9, f"统一社会信用代码/纳税人识别号：{party.taxpayer_id}")]
-    strings += [(x, 52.7, 9, head) for (x, _), head in zip(COLUMNS, _HEADS, strict=True)]
+    strings += [(x, 52.7, 9, head) for (x, _), head in zip(COLUMNS, HEADS, strict=True)]
     for place, row in enumerate(page.rows):
         strings += _row(56.4 + 4.5 * place, row)
     return strings

@@ -184,7 +184,7 @@ def _check_pdf(data: bytes, roots: Sequence[bytes]) -> tuple[Report, bytes | Non
         items, invoice, signer = _judged(original, roots)
         items += [item("view"), *_checksum(None)]
         return _report(Source.PDF, items, facts_of(invoice) if invoice else Facts(), signer, original), original
-    from .pdf import Pdf  # a large library, for files of others only
+    from .pdf.reader import Pdf  # a large library, for files of others only
 
     opened = Pdf(data)
     original = original or opened.original()

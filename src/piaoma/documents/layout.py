@@ -32,8 +32,11 @@ COLUMNS = (
     (154.7, 24.0),
     (179.7, 24.8),
 )
+HEADS = ("项目名称", "规格型号", "单 位", "数 量", "单 价", "金 额", "税率/征收率", "税 额")
+SIDES = ("left", "left", "center", "right", "right", "right", "center", "right")  # on which a column's texts stand
 ROW_STEP = 4.5
 SLACK = 0.3  # so that what was measured never wraps when it is drawn
+PAGE_WIDTH = 210.0
 PAGE_HEIGHT, NAME_WIDTH, NAME_HEIGHT, REMARK_WIDTH, REMARK_HEIGHT = 140.0, 81.5, 12.0, 191.0, 19.3
 WORDS_WIDTH, WORDS_HEIGHT, DRAWER_WIDTH, DRAWER_HEIGHT, FURTHER_REMARK_HEIGHT = 87.0, 7.4, 172.0, 8.0, 89.0
 ONE_ROW = SIZES[0] * MM_PER_POINT * 1.21

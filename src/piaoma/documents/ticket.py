@@ -21,10 +21,12 @@ TITLES = {
 }
 NO_TAX = "***"
 SAMPLE_MARK = "测试样票 无效"
+SAMPLE_NOTE = "本票为沙盒测试样票，不是发票，不得报销入账。SANDBOX SAMPLE, NOT AN INVOICE."
 
 MM_PER_POINT = 25.4 / 72
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5)  # points; smaller is not read any more
 LEADING = 1.2  # from row to row, in sizes
+WIDEST = 1500  # thousandths of an em: no printable character is wider
 
 _WORD = re.compile(r"[0-9A-Za-z\u00c0-\u024f.,@&'/_+-]")
 _CLOSING = frozenset("，。、；：！？）】》」』〉”’…,.;:!?)]}%℃")
@@ -193,6 +195,8 @@ def wrapped(text: str, em_max: float) -> list[str]:
     """
     advances = printable.advances()
     room = int(em_max * 1000)
+    if len(text) * WIDEST <= room:
+        return [text]
     rows, start = [], 0
     while True:
         end, width = start, 0
@@ -218,7 +222,7 @@ def set_in(text: str, width_mm: float, height_mm: float, sizes: Sequence[float] 
 def set_at(text: str, width_mm: float, size: float) -> Block:
     """A text set in one size, as many rows as it takes."""
     rows = wrapped(text, width_mm / MM_PER_POINT / size)
-    return Block(tuple(row.strip() for row in rows), size, round(size * MM_PER_POINT * LEADING, 3))
+    return Block(tuple([row.strip() for row in rows]), size, round(size * MM_PER_POINT * LEADING, 3))
 
 
 def _cut(text: str, start: int, end: int) -> int:

@@ -29,6 +29,10 @@ NODES_MAX = 200_000
 LINES_MAX = 2_000
 FIGURE_CHARACTERS_MAX = 40
 
+# Asked of the library, which walks a tree ten times as fast as we could.
+_IS_TOO_DEEP: Any = etree.XPath(f"boolean({'/*' * (DEPTH_MAX + 1)})")
+_COUNT: Any = etree.XPath("count(//*)")
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
@@ -120,12 +124,8 @@ def parse_bounded(data: bytes) -> etree._Element:
     information: Any = root.getroottree().docinfo
     if information.doctype:
         raise refuse("ORIGINAL-DTD")
-    depth = nodes = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        nodes += event == "start"
-        if depth > DEPTH_MAX or nodes > NODES_MAX:
-            raise refuse("ORIGINAL-TOO-DEEP")
+    if _IS_TOO_DEEP(root) or _COUNT(root) > NODES_MAX:
+        raise refuse("ORIGINAL-TOO-DEEP")
     return root
 
 
@@ -133,9 +133,10 @@ def _child(parent: etree._Element | None, name: str, *, required: bool = True) -
     """The one child of that name, whatever its place and case; an element that stands twice is refused."""
     found = None
     if parent is not None:
-        wanted = name.lower()
+        wanted, length = name.lower(), len(name)
         for child in parent:
-            if isinstance(child.tag, str) and child.tag.lower() == wanted:
+            tag = child.tag
+            if isinstance(tag, str) and len(tag) == length and tag.lower() == wanted:  # the length tells most apart
                 if found is not None:
                     raise refuse("ORIGINAL-ELEMENT-TWICE", name)
                 found = child

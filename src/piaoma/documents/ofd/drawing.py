@@ -24,7 +24,7 @@ RED, SLATE, BLACK = "128 0 0", "61 90 128", ""
 # that many invoices share are the same bytes in each. The kinds of pages that one invoice has take 400 at most.
 FIRST_SHARED_ID, FIRST_OWN_ID = 10, 1_000
 
-ASCENT = 0.88  # of the base line below the top of a row, in sizes; as invoice.typ has it
+ASCENT = 0.88  # of the base line below the top of a row, in sizes; as the PDF has it
 HAIR = 0.25
 _MONO_WIDTH = 0.6
 _LATIN_END = 0x250

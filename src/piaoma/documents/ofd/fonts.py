@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from piaoma.documents.faces import font_files
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 ERROR_MAX = 1.0  # of a turned curve, in thousandths of an em
 _EM, _ASCENT, _DESCENT = 1000, 880, -120
-FORM = Path(__file__).parents[1] / "fonts" / "form.ttf"
 
 
 class Subset:

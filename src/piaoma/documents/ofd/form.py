@@ -1,6 +1,6 @@
 """The form of a 数电票 in OFD: frame and labels for the template of a page, values for the page (einvoice.md §7).
 
-The places are those of ``invoice.typ``; rows and sizes come from ``layout``. Values are noted under the names that
+The places are those of ``pdf/form.py``; rows and sizes come from ``layout``. Values are noted under the names that
 CustomTags give them, so that accounting programs find them.
 """
 
@@ -15,9 +15,11 @@ from piaoma.codes.symbol import Symbol
 from piaoma.documents.layout import (
     COLUMNS,
     DRAWER_WIDTH,
+    HEADS,
     NAME_WIDTH,
     REMARK_WIDTH,
     ROW_STEP,
+    SIDES,
     WORDS_WIDTH,
     Cell,
     Page,
@@ -25,7 +27,7 @@ from piaoma.documents.layout import (
     Row,
     Sums,
 )
-from piaoma.documents.ticket import MM_PER_POINT, SIZES, Block, Ticket
+from piaoma.documents.ticket import MM_PER_POINT, SAMPLE_NOTE, SIZES, Block, Ticket
 
 from .drawing import ASCENT, KAI, MONO, RED, SLATE, SONG, Ids, Layer
 from .fonts import Subset
@@ -33,10 +35,7 @@ from .fonts import Subset
 STAMP = (86.0, 20.1, 38.0, 9.0)  # x y width height of the sandbox's mark
 SEAL = (44.0, 20.1, 38.0, 9.0)  # of the seal's own picture, beside it: some readers draw both, some only one of them
 STAMP_TEXT = "沙盒样票·测试无效"
-SAMPLE_NOTE = "本票为沙盒测试样票，不是发票，不得报销入账。SANDBOX SAMPLE, NOT AN INVOICE."
 
-_HEADS = ("项目名称", "规格型号", "单 位", "数 量", "单 价", "金 额", "税率/征收率", "税 额")
-_SIDES = ("left", "left", "center", "right", "right", "right", "center", "right")
 LINE_TAGS = ("Item", "Specification", "MeasurementDimension", "Quantity", "Price", "Amount", "TaxScheme", "TaxAmount")
 
 
@@ -155,11 +154,11 @@ class PageForm:
             self._value(f"{side}/{side}TaxID", where, end - 7.6, parties.ids[place], 8.5, font=MONO)
 
     def _items(self, y: float, rows: Sequence[Row], lines: Sequence[int]) -> None:
-        for (x, width), title, side in zip(COLUMNS, _HEADS, _SIDES, strict=True):
+        for (x, width), title, side in zip(COLUMNS, HEADS, SIDES, strict=True):
             self._label(x, y + 0.7, title, 9, side, width)
         for place, (row, line) in enumerate(zip(rows, lines, strict=True)):
             top = y + 4.4 + ROW_STEP * place
-            for tag, (x, width), cell, side in zip(LINE_TAGS, COLUMNS, row, _SIDES, strict=True):
+            for tag, (x, width), cell, side in zip(LINE_TAGS, COLUMNS, row, SIDES, strict=True):
                 text, size = (cell, SIZES[0]) if isinstance(cell, str) else cell
                 self._value(tag, x, top, text, size, align=side, width=width, line=line)
 

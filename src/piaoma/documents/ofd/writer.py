@@ -16,6 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from piaoma.codes.printed_symbol import invoice_symbol
+from piaoma.documents.faces import FORM
 from piaoma.documents.layout import Page, pages_of
 from piaoma.documents.ticket import Ticket, ticket_of
 from piaoma.invoice.issued import IssuedInvoice
@@ -23,7 +24,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.trust import sealed_at
 
 from .drawing import FIRST_OWN_ID, FIRST_SHARED_ID, FONTS, KAI, MONO, SONG, Ids, escaped, number
-from .fonts import FORM, Subset
+from .fonts import Subset
 from .form import LINE_TAGS, SEAL, Form, PageForm, Tag, sample_marks
 from .packing import Part, pack
 from .signs import SIGNATURE, SIGNED_VALUE, signature_xml, signatures_xml

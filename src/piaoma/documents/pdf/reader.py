@@ -12,10 +12,9 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 import zxingcpp
 
+from piaoma.documents.printed_text import Row
 from piaoma.invoice.original_reader import BYTES_MAX
 from piaoma.invoice.refusal import refuse
-
-from .printed_text import Row
 
 ATTACHMENTS_MAX = 32
 PAGES_MAX = 50  # whose text is read

@@ -78,7 +78,7 @@ def _original(data: bytes) -> bytes | None:
     if PDF_MARK in data[:1_024] and data.lstrip()[:1] != b"<":
         original = embedded_original(data)
         if original is None:
-            from .pdf import Pdf  # a large library, for files of others only
+            from .pdf.reader import Pdf  # a large library, for files of others only
 
             original = Pdf(data).original()
         return original

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from piaoma.trust import sm3
 
-from .opening import _RATIO_FREE_BYTES
+from .opening import RATIO_FREE_BYTES
 
 RATIO_MAX_WRITTEN = 40  # a part that shrinks more is kept as it is: readers take it for a bomb
 
@@ -45,7 +45,7 @@ class Part:
             return _STORED, self.data, checksum
         deflater = zlib.compressobj(self._level, zlib.DEFLATED, -15)
         small = deflater.compress(self.data) + deflater.flush()
-        bomb = len(self.data) > _RATIO_FREE_BYTES and len(small) * RATIO_MAX_WRITTEN < len(self.data)
+        bomb = len(self.data) > RATIO_FREE_BYTES and len(small) * RATIO_MAX_WRITTEN < len(self.data)
         return (_STORED, self.data, checksum) if bomb else (_DEFLATED, small, checksum)
 
 

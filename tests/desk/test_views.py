@@ -66,7 +66,7 @@ def test_fonts_in_an_ofd_are_a_matter_of_configuration(config: Config) -> None:
         embedded = await views.view(shop.office, shop.id, number, "ofd")
         assert b"font_1.ttf" in embedded and b"font_1.ttf" not in named
         rows = await shop.office.database.read("SELECT view_version FROM seals ORDER BY view_version")
-        assert [row[0] for row in rows] == ["o2", "o2e"]
+        assert [row[0] for row in rows] == ["o3", "o3e"]
         for file in (named, embedded):
             report = check(file, Trusted(shop.office.roots))
             assert report.verdict is Verdict.VALID and report.light("view") is Light.OK

@@ -186,13 +186,13 @@ async def settled(database: Database, request: IssueRequest) -> Outcome:
 
 async def earlier_outcome(database: Database, merchant_id: int, issue_key: str, request_digest: str) -> Outcome | None:
     """What became of the same request when it came before, or None."""
-    rows = await database.read(
+    row = await database.read_by_key(
         "SELECT state, number, refusal FROM issues WHERE merchant_id = $1 AND issue_key = $2 AND request_digest = $3",
         merchant_id,
         issue_key,
         request_digest,
     )
-    return _outcome(rows[0], repeated=True) if rows else None
+    return _outcome(row, repeated=True) if row is not None else None
 
 
 def _outcome(row: Row, *, repeated: bool = False) -> Outcome:

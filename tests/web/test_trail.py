@@ -12,12 +12,14 @@ import httpx
 import pyotp
 import pytest
 
+from piaoma.anomalies import BOUNDS as LIMITS
+from piaoma.anomalies import Thresholds
 from piaoma.desk import factors, goods, merchant, questions
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor, list_events, masked_address, record
 from piaoma.desk.roles import Role
 from piaoma.web.console.rights import RIGHTS
-from tests.conftest import MEAL, Shop
+from tests.conftest import COMPANY, MEAL, Shop
 from tests.desk.receiving import photographed
 from tests.web.browsing import browse, hidden
 from tests.web.people import PASSWORD, another_browser, csrf_of, hire, last_mail, mails, owner
@@ -29,10 +31,15 @@ CORRECTIONS = {
     "/console/corrections/received", "/console/corrections/forms/{form_id}", "/console/invoices/{number}/red",
     "/console/corrections/reissues/{reissue_id}", "/console/invoices/{number}/reissue",
 }  # fmt: skip
-# Asks for a file: tests/web/test_received.py does it.
-ELSEWHERE = {"/console/account/factors/passkey", "/console/received"} | CORRECTIONS
+# Asks for a file: tests/web/test_received.py, test_batches.py and test_payments.py do it. Leads to another merchant's
+# pages: tests/web/test_training.py. A month that is over: tests/web/test_month.py.
+ELSEWHERE = {
+    "/console/account/factors/passkey", "/console/received", "/console/batches", "/console/training",
+    "/console/payments", "/console/tax",
+} | CORRECTIONS  # fmt: skip
 
 
+ROW = {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"}
 STATIC_TERMS = {"amount_min": "1", "amount_max": "900", "days_back": "7", "device_max": "5", "hour_max": "9"}
 
 
@@ -57,8 +64,12 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
     assert sent.count(".") == signed.count(".")
     return {
         "/console/switch": {"merchant": str(shop.id)},
-        "/console/codes/new": {"name1": "餐费", "code1": "3070401000000000000", "rate1": "0.06", "amount1": "58"},
+        "/console/codes/new": ROW,
+        "/console/codes/drafts": {"mint_key": "d", "amount1": "58"},
+        "/console/codes/{code_id}/change": {**ROW, "amount1": "60", "version": "1"},
         "/console/codes/{code_id}": {"revoke": "1"},
+        "/console/batches/{batch_id}": {},
+        "/console/settings/buyers": {"buyer_name": COMPANY.name, "buyer_id": COMPANY.taxpayer_id},
         "/console/static/new": {"places": "桌 9", "goods": goods_id, **STATIC_TERMS},
         "/console/static/{static_id}/change": {"places": "桌 10", "goods": "kept", **STATIC_TERMS},
         "/console/static/{static_id}": {"revoke": "1"},
@@ -67,6 +78,8 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/invoices/{number}": {"email": "someone@example.cn"},
         "/console/deliveries/retry": {},
         "/console/questions": {"question": question, "answer": "今天给您换开"},
+        "/console/support/{ticket_id}": {"text": "还是慢"},
+        "/console/announcements/dismiss": {"announcement": "5"},
         "/console/mails": {f"mail:{number}:mail:0": "1"},
         "/console/invoices/searches": {"name": "本月"},
         "/console/exports/{export_id}/cancel": {},
@@ -75,6 +88,12 @@ async def _forms(browser: httpx.AsyncClient, shop: Shop) -> dict[str, dict[str, 
         "/console/received/book": {f"n:{received}": "1", "voucher": "记-2"},
         "/console/received/export": {"do": "zip:files"},
         "/console/received/address": {},
+        "/console/anomalies/{finding_id}": {"state": "seen"},
+        "/console/settings/anomalies": {
+            **{name: str(getattr(Thresholds(), name)) for name in LIMITS}, "reds_count": "9", "alerts": "off",
+        },
+        "/console/quota": {"extra": "50000", "reason": "年底宴席多"},
+        "/console/payments/{file_id}": {"again": "1"},
         "/console/settings/profile": {"shop_name": "新名字", "drawer": "某某", "account": "6222000000001234",
                                       "password_now": PASSWORD},
         "/console/settings/goods": {"name": "餐费", "code": "3070401000000000000", "rate": "0.06"},

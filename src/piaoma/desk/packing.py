@@ -15,12 +15,14 @@ from piaoma.invoice.money import from_fen
 from piaoma.invoice.refusal import Refused, refuse
 
 from .indexing import catch_up
+from .log import bundle_of
 
 if TYPE_CHECKING:
     from .office import Office
 
 PACK_MAX = 500  # invoices in one zip
 PACK_KINDS = ("pdf", "ofd", "xml")
+BUNDLE = "bundle"  # each invoice's bundle with its proof, which verifies offline
 MANIFEST = "清单-manifest.csv"
 _HEAD = ("发票号码 number", "日期 date", "购买方 buyer", "价税合计 total", "文件 file", "SHA-256")
 
@@ -45,9 +47,12 @@ async def _files(office: Office, found: index.Selection, kinds: Sequence[str]) -
     rows = []
     async for one in index.read(office.database, found):
         for kind in kinds:
-            name = f"{one.number}-电子发票.{kind}"
+            name = f"{one.number}-电子发票.{'zip' if kind == BUNDLE else kind}"
             try:
-                data = await office.view(found.merchant_id, one.number, kind)
+                if kind == BUNDLE:
+                    data = await bundle_of(office, found.merchant_id, one.number)
+                else:
+                    data = await office.view(found.merchant_id, one.number, kind)
             except Refused as refused:
                 name, digest = refused.refusals[0].cause, ""
             else:

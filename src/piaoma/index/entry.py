@@ -68,7 +68,7 @@ def entry_of(row: Row) -> Entry:
     clerk, shop = row["clerk"], row["shop"]
     terms = set().union(
         text_terms(row["buyer_name"]), text_terms(row["remark"]), *map(text_terms, items),
-        id_terms(row["number"]), id_terms(row["buyer_id"]),
+        id_terms(row["number"]), id_terms(row["buyer_id"]), id_terms(row["own_number"]), text_terms(row["own_number"]),
     )  # fmt: skip
     terms.update((f"kind:{row['kind']}", f"colour:{colour}", f"clerk:{clerk}", f"shop:{shop}"))
     terms.update(taken_terms(row["taken_fen"], row["total_fen"]))

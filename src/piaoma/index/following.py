@@ -21,7 +21,7 @@ WAIT_BOUNDS_S = (10, 30, 60, 120, 300, 600, 3_600, 86_400, 1 << 40)  # from code
 
 FOLLOWING = """
 SELECT l.leaf, i.merchant_id, i.number, i.kind, i.buyer_name, i.buyer_id, i.amount_fen, i.tax_fen, i.total_fen,
-       i.remark, i.issued_on, i.issued_at_ms, i.original, i.corrects, i.taken_fen, c.created_at_ms,
+       i.remark, i.own_number, i.issued_on, i.issued_at_ms, i.original, i.corrects, i.taken_fen, c.created_at_ms,
        coalesce(nullif(i.person_name, ''), c.created_by, '') AS clerk, coalesce(s.name, m.shop_name) AS shop
 FROM log_leaves l
 JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number

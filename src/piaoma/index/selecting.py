@@ -86,6 +86,7 @@ class Found(msgspec.Struct, frozen=True):
     shop: str
     corrects: str | None  # of a red invoice: the blue one
     taken_fen: int  # that red invoices took back of it, tax-inclusive
+    own_number: str = ""  # the merchant's order number
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -115,7 +116,8 @@ SELECT t.place FROM {keys} CROSS JOIN index_entries t WHERE t.merchant_id = k.a 
 """
 ENTRIES = """
 SELECT t.place, t.number, i.kind, i.buyer_name, i.buyer_id, i.amount_fen, i.tax_fen, i.total_fen, i.remark, i.issued_on,
-       i.issued_at_ms, i.code_id, t.items, t.rates, t.clerk, t.shop, i.corrects, i.taken_fen
+       i.issued_at_ms, i.code_id, t.items, t.rates, t.clerk, t.shop, i.corrects, i.taken_fen,
+       i.own_number
 FROM {keys} CROSS JOIN index_entries t JOIN invoices i ON i.merchant_id = t.merchant_id AND i.number = t.number
 WHERE t.merchant_id = k.a AND t.place = k.b ORDER BY t.place DESC
 """
@@ -299,11 +301,11 @@ def _found(row: Row) -> Found:
     return Found(
         row["place"], row["number"], row["kind"], row["buyer_name"], row["buyer_id"], row["amount_fen"], row["tax_fen"],
         row["total_fen"], row["remark"], row["issued_on"], row["issued_at_ms"], row["code_id"], row["items"], rates,
-        row["clerk"], row["shop"], row["corrects"], row["taken_fen"],
+        row["clerk"], row["shop"], row["corrects"], row["taken_fen"], row["own_number"],
     )  # fmt: skip
 
 
 def holds(one: Found, words: Sequence[str]) -> bool:
     """Whether each word stands in one of the texts."""
-    texts = normal("\n".join((one.number, one.buyer_name, one.buyer_id, one.remark, one.items)))
+    texts = normal("\n".join((one.number, one.buyer_name, one.buyer_id, one.remark, one.items, one.own_number)))
     return all(word in texts for word in words)

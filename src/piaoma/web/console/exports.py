@@ -58,7 +58,7 @@ async def batch(request: Request, session: Session) -> Response:
 
 async def _zip(office: Office, session: Session, wanted: index.Wanted, how: str) -> Response:
     kinds = packing.PACK_KINDS if how == "all" else (how,)
-    if not set(kinds) <= set(packing.PACK_KINDS):
+    if not set(kinds) <= {*packing.PACK_KINDS, packing.BUNDLE}:
         raise refuse("EXPORT-KIND", have=how[:10])
     found = await packing.choose(office, session.merchant_id, wanted)
     # Told before the first byte leaves: a stream that breaks off has handed out something all the same.

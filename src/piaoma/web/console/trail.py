@@ -20,7 +20,8 @@ from .search import onward, read_filter, searched
 
 GROUPS = ("code.", "static.", "application.", "invoice.", "delivery.", "question.", "red.", "reissue.", "export.",
           "received.", "search.", "goods.", "profile.", "staff.", "shop.", "till.", "policy.", "account.", "session.",
-          "merchant.")  # fmt: skip
+          "merchant.", "ticket.", "announcement.", "training.", "finding.", "watch.", "month.", "quota.", "payment.",
+          "audit.")  # fmt: skip
 
 
 def shown(request: Request, name: str, value: str) -> str:

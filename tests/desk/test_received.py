@@ -28,6 +28,7 @@ from tests.desk.receiving import confirmed, handed_over, issue_for, photographed
 from tests.desk.test_red import use
 from tests.documents.foreign import foreign_pdf, qr_text
 from tests.documents.test_check import picture_of
+from tests.store.test_writing import broken_invariants
 
 BOOK = Decision(Act.BOOK, "记-12", "李某")
 
@@ -335,6 +336,28 @@ def test_an_upload_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert taken[0].refusals[0].cause == "RECEIVE-FILE-LARGE"
 
     tell(Config(data=str(tmp_path)), story)
+
+
+def test_a_hand_over_that_went_wrong_is_found(config: Config) -> None:
+    """I15, each of its parts: broken behind the program's back, found, mended, silent again."""
+
+    async def story(shop: Shop) -> None:
+        other = await supplier(shop)
+        number = await issue_for(other, shop)
+        await take_back(other, number)
+        await handed_over(shop)
+        assert await broken_invariants(shop) == []
+        for broken, mended in (
+            ("SET total_fen = total_fen + 1", "SET total_fen = total_fen - 1"),
+            ("SET reversal = '' WHERE reversal <> ''", "SET reversal = 'wholly' WHERE corrects = ''"),
+            ("SET issuer_id = NULL WHERE corrects <> ''", f"SET issuer_id = {other.id}"),
+        ):
+            for change, found in ((broken, ["I15"]), (mended, [])):
+                async with shop.office.database.write() as transaction:
+                    await transaction.execute(f"UPDATE received_invoices {change}")
+                assert await broken_invariants(shop) == found, change
+
+    tell(config, story)
 
 
 def test_nothing_that_was_issued_received_or_recorded_is_ever_deleted() -> None:

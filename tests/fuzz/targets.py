@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
+from email.message import EmailMessage
 from functools import cache
 
 import msgspec
@@ -15,7 +17,7 @@ from PIL import Image
 
 from piaoma.codes import printed, title_qr, token
 from piaoma.delivery import destination
-from piaoma.documents import embedded, ofd
+from piaoma.documents import contents, embedded, letters, ofd
 from piaoma.documents.bundle import Bundle, pack, proof_of_bundle, unpack
 from piaoma.documents.check import Trusted, check
 from piaoma.documents.formats import FORMATS, json_view, xbrl
@@ -119,6 +121,28 @@ def _in_each_format(data: bytes) -> None:
             write(data)
 
 
+def _mail() -> Sequence[bytes]:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "发票 <a@example.cn>", "发票"
+    message.set_content("请查收")
+    message.add_attachment(_original(), maintype="application", subtype="xml", filename="发票.xml")
+    forwarded = EmailMessage()
+    forwarded.add_attachment(message)
+    return [message.as_bytes(), forwarded.as_bytes()]
+
+
+def _archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("发票/a.xml", _original())
+        archive.writestr("b.pdf", _pdf())
+    return out.getvalue()
+
+
+def _spread(data: bytes) -> object:
+    return contents.spread(data) if contents.is_archive(data) else None
+
+
 TARGETS: dict[str, Target] = {
     "original": Target(lambda: [_original()], original_reader.read, (Refused,)),
     "signature": Target(lambda: [_original()], lambda data: verify_original(data, (ring()[0].root,))),
@@ -126,6 +150,9 @@ TARGETS: dict[str, Target] = {
     "seal": Target(lambda: [_sealed()[1]], _seal),
     "pdf": Target(lambda: [_pdf()], embedded.embedded_original),
     "bundle": Target(lambda: [_bundle()], unpack, (Refused,)),
+    "mail": Target(_mail, letters.attachments),
+    "archive": Target(lambda: [_archive()], _spread, (Refused,)),
+    "contents": Target(lambda: [_original(), _sealed()[2], _pdf(), _bundle()], contents.carried),
     "check": Target(lambda: [_original(), _sealed()[2], _pdf(), _bundle()], _check),
     "checkpoint": Target(lambda: [_log()[1].encode()], _text(lambda note: _log()[0].public.opened(note)), (NoteFault,)),
     "log-key": Target(lambda: [_log()[0].public.line().encode()], _text(LogPublicKey.of), (ValueError,)),

@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+from tests.documents.foreign import qr_text
+from tests.documents.test_check import picture_of
 from tests.journeys.pictures import DESK, PHONE, mint, register
 from tests.journeys.served import Served, serve
 
@@ -116,8 +118,18 @@ def test_a_merchant_meets_no_barrier(
     ):
         page.goto(one.base_url + path)
         assert faults(page) == [], path
+    page.goto(f"{one.base_url}/console/received")
+    assert faults(page) == []
+    photo = picture_of(qr_text("24312000000136634917", "58.00", "20240514"))
+    page.set_input_files("#files", {"name": "发票.png", "mimeType": "image/png", "buffer": photo})
+    page.click("text=上传并查验")
+    page.wait_for_selector(".taken")
+    assert faults(page) == []
+    page.click(".taken a.id")
+    page.wait_for_selector("text=到全国增值税发票查验平台")
+    assert faults(page) == []
     stranger = opened(browser, size, scheme)
-    for path in ("/console/login", "/console/register", "/recover"):
+    for path in ("/console/login", "/console/register", "/recover", "/find", "/find?shop=%E5%BA%97"):
         stranger.goto(one.base_url + path)
         assert faults(stranger) == [], path
 

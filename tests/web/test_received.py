@@ -60,7 +60,7 @@ def test_files_are_brought_and_each_is_told_what_became_of_it(tmp_path: Path) ->
     browse(tmp_path, story)
 
 
-def test_an_invoice_shows_its_judgement_and_is_booked_or_returned(config: Config) -> None:
+def test_an_invoice_shows_its_judgement_and_is_booked_or_returned(tmp_path: Path) -> None:
     """From this site, judged when looked at: its files and forms; booked with a voucher; a doubt cleared with a reason;
     a reader sees all and decides nothing; the till nothing."""
 
@@ -97,7 +97,7 @@ def test_an_invoice_shows_its_judgement_and_is_booked_or_returned(config: Config
         assert (await browser.get(f"{LIST}/{number}/file/docx")).status_code == 422
         assert (await browser.get(f"{LIST}/{number}/file/{'0' * 64}")).status_code == 404
 
-    browse(config, story)
+    browse(tmp_path, story)
 
 
 def test_many_are_found_booked_and_taken_away_together(config: Config) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import uvicorn
 
-from piaoma.desk.config import Config, load_config
+from piaoma.desk.config import Config, ConfigFault, load_config
 from piaoma.desk.keys import open_keys
 from piaoma.desk.office import make_private, shanghai_now
 from piaoma.web.app import create_app
@@ -36,6 +37,20 @@ def server_of(config: Config) -> uvicorn.Server:
     return uvicorn.Server(settings)
 
 
+def _check_free(where: str) -> None:
+    """Raises ``ConfigFault`` when nobody can listen there."""
+    host, _, port = where.rpartition(":")
+    try:
+        with socket.create_server((host.strip("[]"), int(port)), family=_family(host)):
+            pass
+    except OSError as error:
+        raise ConfigFault(f"mail_in: cannot listen at {where}: {error.strerror}") from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def serve(file: Path | None) -> None:
     """Serve until stopped. A data folder that is in use, a fault in the configuration or in the keys is said in one
     line."""
@@ -48,5 +63,7 @@ def serve(file: Path | None) -> None:
         make_private(config.data_folder)
         FolderLock(config.data_folder).release()
     open_keys(config, shanghai_now)  # so is a secret that opens no key
+    if config.mail_in:
+        _check_free(config.mail_in)
     print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
     server_of(config).run()

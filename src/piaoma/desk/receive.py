@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import structlog
 
 from piaoma.documents.check import FILE_BYTES_MAX
 from piaoma.documents.contents import Carried, carried, is_archive, spread
@@ -41,6 +42,7 @@ FORMS_MAX = 8  # files that are kept of one invoice
 OPEN_SECONDS_MAX = 8  # of the processor, to open a zip or look for an original
 FILE_NAME_MAX = 120  # characters of a name that are kept
 
+_log = structlog.get_logger("piaoma.receive")
 _BETTER = (Verdict.INVALID, Verdict.UNKNOWN, Verdict.VALID)
 _LOOKED_AT = ("file", "qr", "title", "red")  # whose △ says that somebody must look; a test sample's number need not
 _KINDS = {
@@ -129,6 +131,9 @@ async def _spread(office: Office, files: Sequence[File]) -> list[tuple[File, Ref
             found.append((file, refused.refusals[0]))
         except WorkerFailed as failed:
             found.append((file, Refusal("FILE-LIMIT", "", {"have": failed.reason})))
+        except Exception:  # one bad file never stops the others; the trace is what a bug needs
+            _log.exception("zip")
+            found.append((file, Refusal("FILE-FAILED")))
         else:
             inside = [File(PurePosixPath(name).name[-FILE_NAME_MAX:], data) for name, data in parts]
             found += [(one, _too_large(one)) for one in inside]
@@ -153,8 +158,8 @@ async def judge(office: Office, own: Merchant, file: File) -> Judged:
     if report.digest:
         try:
             inside = await office.checkers.run(OPEN_SECONDS_MAX, carried, file.data)
-        except WorkerFailed:  # it was checked; only what a list shows of it is not known
-            inside = None
+        except Exception:  # it was checked; only what a list shows of it is not known
+            _log.warning("original of a received file", exc_info=True)
     if inside is not None and hashlib.sha256(inside.original).hexdigest() != report.digest:
         inside = None  # not what was judged
     if report.light("record") is not Light.OK:

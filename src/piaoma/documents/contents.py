@@ -13,7 +13,7 @@ import msgspec
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused, refuse
 
-from .bundle import unpack
+from .bundle import is_bundle, unpack
 from .check import PDF_MARK
 from .embedded import embedded_original
 from .ofd import OFD_MARK, read_ofd
@@ -74,7 +74,7 @@ def carried(data: bytes) -> Carried | None:
 
 def _original(data: bytes) -> bytes | None:
     if data.startswith(OFD_MARK):
-        return unpack(data).original if _is_bundle(data) else read_ofd(data).original
+        return unpack(data).original if is_bundle(data) else read_ofd(data).original
     if PDF_MARK in data[:1_024] and data.lstrip()[:1] != b"<":
         original = embedded_original(data)
         if original is None:
@@ -83,8 +83,3 @@ def _original(data: bytes) -> bytes | None:
             original = Pdf(data).original()
         return original
     return data
-
-
-def _is_bundle(data: bytes) -> bool:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return "proof.json" in archive.namelist()

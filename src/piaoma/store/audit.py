@@ -18,6 +18,7 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import Refused
 
+from . import audit_received
 from .audit_red import HOLDS as RED_HOLDS
 from .audit_red import columns_agree, red_faults
 from .database import Database, Row
@@ -210,6 +211,7 @@ INVARIANTS: tuple[Invariant, ...] = (
             ),
         ),
     ),
+    Invariant("I15", audit_received.HOLDS, audit_received.STATEMENTS),
 )
 
 _ORIGINALS = """

@@ -37,7 +37,7 @@ HEAD = (
     "decided_by", "decided_at", "way", "brought_by", "received_at", "verdict", "doubt",
 )  # fmt: skip
 
-_uploads = Throttle(burst=40, per_minute=20)
+_uploads = Throttle(burst=200, per_minute=60)  # files of one merchant: a month of them in one sitting
 
 
 async def list_received(request: Request, session: Session) -> Response:
@@ -84,7 +84,7 @@ async def bring(request: Request, session: Session) -> Response:
     try:
         files = await _read_upload(request)
         for _ in files:
-            _uploads.spend(request)
+            _uploads.spend_for_all(request, str(session.merchant_id))
         taken = await receive(office_of(request), session.actor, files, Way.UPLOAD)
     except Refused as refused:
         return await _list(request, session, refused.refusals)

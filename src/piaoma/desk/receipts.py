@@ -19,6 +19,7 @@ from piaoma.delivery import masked
 from piaoma.store import milliseconds
 
 from .deliver import MAILS_MAX
+from .drafts import DRAFT_DAYS_MAX
 from .events import Actor, record
 from .page import Page, cut, resume
 
@@ -174,12 +175,13 @@ WHERE merchant_id = $1 AND job_id = $2 AND kind = 'mail' AND state <> 'waiting' 
 
 
 async def purge_contacts(office: Office) -> int:
-    """Erase the addresses of deliveries, questions and applications of ``CONTACT_DAYS_MAX`` days ago; how many."""
+    """Erase the addresses of deliveries, questions, applications and sheets of ``CONTACT_DAYS_MAX`` days ago, what
+    customers asked to have changed then, and drafts that nobody touched for long; how many."""
     before = milliseconds(office.now() - timedelta(days=CONTACT_DAYS_MAX))
+    old_draft = milliseconds(office.now() - timedelta(days=DRAFT_DAYS_MAX))
     async with office.database.write() as transaction:
-        mails = await transaction.execute(_PURGE_MAILS, before)
-        questions = await transaction.execute(_PURGE_QUESTIONS, before)
-        return mails + questions + await transaction.execute(_PURGE_APPLICATIONS, before)
+        purged = [await transaction.execute(statement, before) for statement in _PURGES]
+        return sum(purged) + await transaction.execute(_PURGE_DRAFTS, old_draft)
 
 
 _PURGE_MAILS = """
@@ -190,6 +192,20 @@ _PURGE_QUESTIONS = "UPDATE questions SET contact = '' WHERE contact <> '' AND as
 _PURGE_APPLICATIONS = """
 UPDATE applications SET email = '' WHERE email <> '' AND state <> 'approved' AND created_at_ms < $1
 """
+
+
+_PURGE_REQUESTS = "DELETE FROM code_requests WHERE asked_at_ms < $1"
+# What a sheet issued keeps its key and its number, so that the sheet can still be known again; nothing else stays.
+_OLD_SHEETS = "(SELECT merchant_id, batch_id FROM batches WHERE created_at_ms < $1 AND state <> 'running')"
+_PURGE_ROWS = f"""
+DELETE FROM batch_rows WHERE state NOT IN ('done', 'open') AND (merchant_id, batch_id) IN {_OLD_SHEETS}
+"""  # noqa: S608
+_PURGE_CELLS = f"""
+UPDATE batch_rows SET email = '', cells = '[]', sale = '', buyer_name = ''
+WHERE cells <> '[]' AND (merchant_id, batch_id) IN {_OLD_SHEETS}
+"""  # noqa: S608
+_PURGES = (_PURGE_MAILS, _PURGE_QUESTIONS, _PURGE_APPLICATIONS, _PURGE_REQUESTS, _PURGE_ROWS, _PURGE_CELLS)
+_PURGE_DRAFTS = "DELETE FROM drafts WHERE changed_at_ms < $1"
 
 
 async def keep_purging(office: Office) -> None:

@@ -221,13 +221,22 @@ async def list_codes(
     )
 
 
+# How far a code came (漏斗). Who confirmed has scanned, whether or not his browser said so.
+STAGES = {
+    "scanned": "c.viewed_at_ms IS NOT NULL OR c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
+    "confirmed": "c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
+}
+
+
 def _midnight_ms(office: Office, day: date) -> int:
     return milliseconds(datetime.combine(day, time(), office.now().tzinfo))
 
 
 def _add_state(where: Conditions, state: str, now_ms: int) -> None:
-    """Three states are one in the store, told apart by times."""
-    if state == CodeState.EXPIRED:
+    """Three states are one in the store, told apart by times; stages of the funnel are several."""
+    if state in STAGES:
+        where.add(f"c.created_at_ms >= {{0}} AND ({STAGES[state]})", 0)
+    elif state == CodeState.EXPIRED:
         where.add("c.state = 'open' AND c.expires_at_ms <= {0}", now_ms)
     elif state in (CodeState.OPEN, CodeState.VIEWED):
         viewed = "IS NOT NULL" if state == CodeState.VIEWED else "IS NULL"

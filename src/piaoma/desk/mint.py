@@ -23,6 +23,7 @@ from piaoma.store import Transaction, milliseconds, write_block
 
 from .codes import Code, Offer, code
 from .events import Actor, record
+from .limits import check_limits
 from .merchant import Merchant, quota
 from .sales import give_number
 
@@ -74,9 +75,9 @@ async def mint(
     """Make a code; the same ``mint_key`` with the same offer gives the same code. ``told`` goes into the trail: what
     the merchant was warned of and meant all the same.
 
-    Raises ``Refused``: the faults of the draft, QUOTA-EXCEEDED when this month's quota cannot cover it, CODE-VALIDITY,
-    ISSUE-CHANNEL-DOWN while that is not known, ISSUE-KEY-REUSED, SYMBOL-UNREADABLE when its symbol could not be read
-    back.
+    Raises ``Refused``: the faults of the draft, MERCHANT-LIMIT-AMOUNT and -CODES, QUOTA-EXCEEDED when this month's
+    quota cannot cover it, ISSUE-CHANNEL-DOWN while that is not known, CODE-VALIDITY, ISSUE-KEY-REUSED,
+    SYMBOL-UNREADABLE when its symbol could not be read back.
     """
     if not DAYS_MIN <= days <= DAYS_MAX:
         raise refuse("CODE-VALIDITY", "days")
@@ -120,6 +121,7 @@ async def mint(
 async def covered(office: Office, merchant: Merchant, offer: Offer) -> Totals:
     """The sums of an offer that could be issued now. Raises ``Refused`` like ``mint``."""
     _, _, sums = preview(office, merchant, offer)
+    await check_limits(office, merchant.merchant_id, sums.inclusive)
     month = await quota(office, merchant)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")

@@ -16,6 +16,7 @@ from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import IssueState, Outcome, milliseconds
 
+from . import devices
 from .codes import Code, CodeState, code, standing_offer
 from .deliver import send
 from .issue import issue
@@ -126,6 +127,8 @@ async def confirm(
         )  # fmt: skip
         if not (outcome.repeated and outcome.state is IssueState.REFUSED):
             break
+    if outcome.number and not outcome.repeated:
+        devices.note(office, merchant_id, outcome.number, holder)
     if outcome.repeated and outcome.number and email:
         await send(office, merchant_id, await current(office, merchant_id, outcome.number), email, unless_sent=True)
     return outcome

@@ -127,7 +127,7 @@ async def list_codes(request: Request, session: Session) -> Response:
         found = await codes.list_codes(office, session.merchant_id)
     return show(
         request, session, "codes.html", 422 if errors else 200, found=found, asked=asked, states=list(CodeState),
-        errors=explained(request, errors), onward="" if errors else onward(asked),
+        stages=tuple(codes.STAGES), errors=explained(request, errors), onward="" if errors else onward(asked),
     )  # fmt: skip
 
 

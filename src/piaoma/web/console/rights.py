@@ -11,8 +11,9 @@ from piaoma.desk.roles import EVERYBODY, OWNER, Role
 
 MAKERS = frozenset({Role.OWNER, Role.CLERK, Role.CASHIER})
 KEEPERS = frozenset({Role.OWNER, Role.CLERK})
-SENDERS = EVERYBODY - {Role.READER}
+SENDERS = EVERYBODY - {Role.READER, Role.AUDITOR}
 BOOKS = frozenset({Role.OWNER, Role.ACCOUNTANT})
+BOOKS_READ = BOOKS | {Role.AUDITOR}
 CORRECTORS = frozenset({Role.OWNER, Role.CLERK, Role.ACCOUNTANT})
 
 
@@ -105,6 +106,34 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/exports/{export_id}/file"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/issued"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/taxes"): Right(EVERYBODY - {Role.CASHIER}),
+    # Received invoices: whoever spends for the merchant brings them, its books decide.
+    ("GET", "/console/received"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received"): Right(CORRECTORS, "received.add"),
+    ("POST", "/console/received/book"): Right(BOOKS, "received.book"),
+    ("POST", "/console/received/export"): Right(EVERYBODY - {Role.CASHIER}, "export.make"),
+    ("POST", "/console/received/address"): Right(BOOKS, "received.address"),
+    ("GET", "/console/received/{entry}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received/{entry}"): Right(BOOKS, "received.book"),
+    ("GET", "/console/received/{entry}/file/{kind}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/failures"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/waits"): Right(EVERYBODY, pin=True),
+    ("GET", "/console/reports/savings"): Right(EVERYBODY - {Role.CASHIER}),
+    # Findings, for whoever may look at the whole of the trade
+    ("GET", "/console/anomalies"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/anomalies/{finding_id}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/anomalies/{finding_id}"): Right(CORRECTORS, "finding.mark"),
+    ("GET", "/console/settings/anomalies"): Right(BOOKS),
+    ("POST", "/console/settings/anomalies"): Right(OWNER, "watch.change", factor="settings"),
+    # Month's end and quota
+    ("GET", "/console/tax"): Right(BOOKS_READ),
+    ("POST", "/console/tax"): Right(BOOKS, "month.confirm"),
+    ("GET", "/console/quota"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/quota"): Right(BOOKS, "quota.apply"),
+    # Payments against invoices
+    ("GET", "/console/payments"): Right(BOOKS_READ),
+    ("POST", "/console/payments"): Right(BOOKS, "payment.upload"),
+    ("GET", "/console/payments/{file_id}"): Right(BOOKS_READ),
+    ("POST", "/console/payments/{file_id}"): Right(BOOKS, "payment.match"),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/corrections/received"): Right(CORRECTORS),
@@ -138,7 +167,16 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/tills/{till_id}/enrol"): Right(OWNER, "till.enrol", factor="settings"),
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
-    ("GET", "/console/events"): Right(BOOKS),
+    ("GET", "/console/events"): Right(BOOKS_READ),
+    ("POST", "/console/events/export"): Right(BOOKS_READ, "export.make"),
+    # Support, announcements, the channel, training
+    ("GET", "/console/support"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("GET", "/console/support/{ticket_id}"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("POST", "/console/support/{ticket_id}"): Right(EVERYBODY - {Role.AUDITOR}, "ticket.reply"),
+    ("POST", "/console/announcements/dismiss"): Right(EVERYBODY, "announcement.dismiss"),
+    ("GET", "/console/settings/channel"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/training"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("POST", "/console/training"): Right(EVERYBODY - {Role.AUDITOR}, "training.enter"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),
@@ -168,8 +206,18 @@ OPEN = frozenset({
     ("GET", "/recover"), ("POST", "/recover"), ("GET", "/recover/{secret}"), ("POST", "/recover/{secret}"),
     ("GET", "/join/{secret}"), ("POST", "/join/{secret}"),
 })  # fmt: skip
-# For operators of the platform alone (``web/operator.py``).
-OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}")})
+# For operators of the platform alone (``web/operator.py``, ``web/operation.py``).
+OPERATORS = frozenset({
+    ("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}"),
+    ("GET", "/operator/tickets"),
+    ("GET", "/operator/tickets/{merchant_id}/{ticket_id}"), ("POST", "/operator/tickets/{merchant_id}/{ticket_id}"),
+    ("GET", "/operator/health"), ("POST", "/operator/health"),
+    ("GET", "/operator/retention"), ("POST", "/operator/retention"),
+    ("GET", "/operator/announcements"), ("POST", "/operator/announcements"),
+    ("GET", "/operator/audits"), ("POST", "/operator/audits"),
+    ("GET", "/operator/trail"),
+    ("GET", "/operator/merchants/{merchant_id}"), ("POST", "/operator/merchants/{merchant_id}"),
+})  # fmt: skip
 
 
 def may(role: Role, path: str, method: str = "GET", *, by_pin: bool = False) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from piaoma.desk import batches, events, factors, goods
+from piaoma.desk import batches, events, factors, goods, receipts
 from piaoma.desk.config import Config
 from piaoma.documents.sales_sheet import sheet_file
 from piaoma.documents.sheet_reading import read_sheet
@@ -250,3 +250,29 @@ def test_a_sheet_with_special_invoices_asks_for_the_second_factor(tmp_path: Path
         assert milliseconds(shop.office.now()) > 0
 
     browse(tmp_path, story)
+
+
+def test_what_a_sheet_said_is_forgotten_after_thirty_days(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S125: addresses, names and rows with faults go, and drafts after sixty; keys and numbers stay, so that the same
+    sheet is still known."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        csrf = await log_in(client, shop)
+        await client.post("/console/codes/drafts", data={"csrf": csrf, "mint_key": "d", "remark": "某某"})
+        rows = [row("K1", 邮箱="a@example.cn"), row("K2", 税号="12")]
+        at = (await upload(client, csrf, rows)).headers["location"]
+        await run(client, shop, csrf, at)
+        now = shop.office.now()
+        for days, kept in ((29, 2), (31, 1), (61, 1)):
+            monkeypatch.setattr(shop.office, "now", lambda days=days: now + timedelta(days=days))
+            await receipts.purge_contacts(shop.office)
+            assert await count(shop, "batch_rows") == kept
+            assert await count(shop, "drafts") == (days < 60)
+        left = await shop.office.database.read("SELECT cells, sale, email, buyer_name, number FROM batch_rows")
+        assert [left[0][place] for place in range(4)] == ["[]", "", "", ""] and len(left[0][4]) == 20
+        monkeypatch.setattr(shop.office, "now", lambda: now)  # who is logged in stays so
+        assert (await client.get(at)).status_code == 200
+        again = await client.get((await upload(client, csrf, [row("K1")])).headers["location"])
+        assert figures(again) == ["0", "0", "0", "1"]
+
+    browse(config, story)

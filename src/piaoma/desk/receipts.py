@@ -19,6 +19,7 @@ from piaoma.delivery import masked
 from piaoma.store import milliseconds
 
 from .deliver import MAILS_MAX
+from .drafts import DRAFT_DAYS_MAX
 from .events import Actor, record
 from .page import Page, cut, resume
 
@@ -191,19 +192,20 @@ WHERE merchant_id = $1 AND job_id = $2 AND kind = 'mail' AND state <> 'waiting' 
 
 
 async def purge_contacts(office: Office) -> int:
-    """Erase the addresses of deliveries, questions, applications, tickets and notices of ``CONTACT_DAYS_MAX`` days ago;
-    how many."""
+    """Erase the addresses of deliveries, questions, applications, tickets, notices and sheets of ``CONTACT_DAYS_MAX``
+    days ago, what customers asked to have changed then, and drafts that nobody touched for long; how many."""
     before = milliseconds(office.now() - timedelta(days=CONTACT_DAYS_MAX))
+    old_draft = milliseconds(office.now() - timedelta(days=DRAFT_DAYS_MAX))
     async with office.database.write() as transaction:
-        mails = await transaction.execute(_PURGE_MAILS, before)
-        others = [await transaction.execute(statement, before) for statement in _PURGE_OTHERS]
-        return mails + sum(others)
+        purged = [await transaction.execute(statement, before) for statement in (_PURGE_MAILS, *_PURGE_OTHERS)]
+        return sum(purged) + await transaction.execute(_PURGE_DRAFTS, old_draft)
 
 
 _PURGE_MAILS = """
 UPDATE jobs SET target = '' WHERE kind = 'mail' AND target <> '' AND state <> 'waiting' AND created_at_ms < $1
 """
 _PURGE_QUESTIONS = "UPDATE questions SET contact = '' WHERE contact <> '' AND asked_at_ms < $1"
+_OLD_SHEETS = "(SELECT merchant_id, batch_id FROM batches WHERE created_at_ms < $1 AND state <> 'running')"
 _PURGE_OTHERS = (
     _PURGE_QUESTIONS,
     # One that waits so long is past; one that was approved may still be issued and mailed.
@@ -211,7 +213,13 @@ _PURGE_OTHERS = (
     # One that waits for support is answered first.
     "UPDATE tickets SET contact = '' WHERE contact <> '' AND state <> 'open' AND changed_at_ms < $1",
     "UPDATE notices SET target = '' WHERE target <> '' AND state <> 'waiting' AND created_at_ms < $1",
+    "DELETE FROM code_requests WHERE asked_at_ms < $1",
+    # What a sheet issued keeps its key and its number, so that it can still be known again; nothing else stays.
+    f"DELETE FROM batch_rows WHERE state NOT IN ('done', 'open') AND (merchant_id, batch_id) IN {_OLD_SHEETS}",  # noqa: S608
+    "UPDATE batch_rows SET email = '', cells = '[]', sale = '', buyer_name = ''"  # noqa: S608
+    f" WHERE cells <> '[]' AND (merchant_id, batch_id) IN {_OLD_SHEETS}",
 )
+_PURGE_DRAFTS = "DELETE FROM drafts WHERE changed_at_ms < $1"
 
 
 async def keep_purging(office: Office) -> None:

@@ -138,8 +138,8 @@
     var later = function () { clearTimeout(timer); timer = setTimeout(preview, 250); };
     form.addEventListener('input', later); form.addEventListener('change', later);
   }
-  // What was sent and never answered comes back: the network was lost, or the server. What was only typed is a draft on
-  // the server (issue.js), and is not put into the next sale unasked.
+  // What was typed comes back after a crash. On the issuing page that is a draft on the server (issue.js), not put into
+  // the next sale unasked: there only what was sent and never answered comes back.
   if (!window.localStorage) return;
   var key = 'draft:' + form.getAttribute('data-draft');
   function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'password' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
@@ -147,8 +147,9 @@
     var kept = JSON.parse(localStorage.getItem(key) || '{}');
     if (!form.hasAttribute('data-filled')) fields().forEach(function (field) { if (kept[field.name] && !field.value) field.value = kept[field.name]; });
   } catch (error) { /* not ours */ }
-  localStorage.removeItem(key);
-  form.addEventListener('submit', function () {
+  var onServer = form.hasAttribute('data-save');
+  if (onServer) localStorage.removeItem(key);
+  form.addEventListener(onServer ? 'submit' : 'input', function () {
     var values = {}; fields().forEach(function (field) { values[field.name] = field.value; });
     localStorage.setItem(key, JSON.stringify(values));
   });

@@ -67,6 +67,13 @@ def test_a_guest_applies_and_the_till_follows(browser: Browser, shop: tuple[Serv
     till.wait_for_selector("text=已同意 1 笔")
     guest.goto(url)
     assert guest.is_visible("text=您在这里的申请")
+    assert guest.input_value("#total") == guest.input_value("#name") == "", "what arrived is not typed again"
+    guest.fill("#total", "58")
+    guest.click("text=提交，请店家确认")
+    guest.wait_for_selector("text=已提交，等店家确认")
+    guest.click("summary:has-text('撤回申请')")
+    guest.click("details button:has-text('撤回申请')")
+    guest.wait_for_selector("text=已撤回")
 
 
 def test_a_guest_without_scripts_is_refused_with_a_reason(browser: Browser, shop: tuple[Served, Page]) -> None:
@@ -132,7 +139,7 @@ def test_what_was_typed_survives_a_failure(browser: Browser, shop: tuple[Served,
     page = browser.new_context(viewport=DESK, locale="zh-CN", storage_state=till.context.storage_state()).new_page()
     page.goto(f"{served.base_url}/console/codes/new")
     page.fill(".amount", "47.50")
-    page.click("summary:has-text('商品')")
+    page.click("summary:has-text('备注')")
     page.fill("#remark", "靠窗")
     page.route(
         "**/console/codes/new", lambda route: route.abort() if route.request.method == "POST" else route.continue_()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 
 from piaoma.desk import board, scan, sessions, staff
 from piaoma.desk.config import Config
-from piaoma.desk.events import list_events, note
+from piaoma.desk.events import list_events
 from piaoma.desk.roles import Role
 from piaoma.desk.savings import Assumptions, savings
 from piaoma.desk.sessions import Client
@@ -186,23 +185,3 @@ def test_bundles_of_a_period_verify_offline(tmp_path: Path) -> None:
             assert told.returncode == 2 and "NOTHING IS FALSE" in told.stdout, told.stdout  # 2: no root was given
 
     browse(tmp_path / "shop", story)
-
-
-def test_the_trail_is_a_file_with_all_that_fits(tmp_path: Path) -> None:
-    """More than a page, in order, with before and after; formulas are defused; the search holds; a clerk gets none."""
-
-    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
-        for place in range(70):
-            await note(shop.office, shop.actor, "goods.save", f"=商品{place}", {"name": "旧"}, {"name": f"新{place}"})
-        browser = another_browser(client, await hire(shop, Role.ACCOUNTANT))
-        sent = await browser.get("/console/events?kind=goods.&as=csv")
-        rows = list(csv.reader(io.StringIO(sent.content.decode("utf-8-sig"))))
-        assert len(rows) == 71 and rows[1][3] == "'=商品69" and rows[-1][3] == "'=商品0"
-        assert rows[1][4:6] == ["名称: 旧", "名称: 新69"]
-        one = (await browser.get("/console/events?kind=goods.&q=商品7&as=csv")).text
-        assert one.count("\n") == 2
-        assert (await browser.get("/console/events?since=x&as=csv")).status_code == 422
-        clerk = another_browser(client, await hire(shop, Role.CLERK))
-        assert (await clerk.get("/console/events?as=csv")).status_code == 403
-
-    browse(tmp_path, story)

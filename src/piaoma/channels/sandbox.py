@@ -53,7 +53,7 @@ class Switches(msgspec.Struct, frozen=True):
 
     ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
     ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
-    ``no_numbers`` and ``quota_fen`` at 0 are out of them.
+    ``no_numbers`` and ``quota_fen`` at 0 are out of them; ``single`` gives one number at a time.
     """
 
     remote: bool = False
@@ -63,6 +63,7 @@ class Switches(msgspec.Struct, frozen=True):
     no_numbers: bool = False
     refuse: bool = False
     quota_fen: int = QUOTA_FEN
+    single: bool = False
 
 
 _TAKE_SEQUENCE = """
@@ -98,17 +99,26 @@ class SandboxAuthority:
         self._months = MonthBook(ledger, now)
         self._quotas = QuotaBook(ledger, now)
 
-    async def switches(self) -> Switches:
-        """The rehearsal in force."""
+    async def switches(self, taxpayer_id: str = "") -> Switches:
+        """The rehearsal in force, for everybody or for a taxpayer, whose own switches come before."""
         rows = await self._ledger.read("SELECT name, value FROM authority_switches")
-        return msgspec.convert({row[0]: msgspec.json.decode(row[1]) for row in rows}, Switches)
+        found: dict[str, object] = {}
+        for whose in ("", taxpayer_id):
+            for row in rows:
+                owner, _, name = row[0].rpartition(":")
+                if owner == whose:
+                    found[name] = msgspec.json.decode(row[1])
+        return msgspec.convert(found, Switches)
 
-    async def rehearse(self, **changes: bool | int | str) -> Switches:
-        """Change switches by name; ``rehearse()`` with the defaults of ``Switches`` ends a rehearsal."""
-        wanted = msgspec.convert({**msgspec.structs.asdict(await self.switches()), **changes}, Switches)
+    async def rehearse(self, taxpayer_id: str = "", /, **changes: bool | int | str) -> Switches:
+        """Change switches by name; ``rehearse()`` with the defaults of ``Switches`` ends a rehearsal. With a taxpayer
+        only what names him feels it: his quota and his numbers."""
+        wanted = msgspec.convert({**msgspec.structs.asdict(await self.switches(taxpayer_id)), **changes}, Switches)
+        changed = changes if taxpayer_id else msgspec.structs.asdict(wanted)
+        owner = f"{taxpayer_id}:" if taxpayer_id else ""
         async with self._ledger.write() as transaction:
-            for name, value in msgspec.structs.asdict(wanted).items():
-                await transaction.execute(_SET_SWITCH, name, msgspec.json.encode(value).decode())
+            for name, value in changed.items():
+                await transaction.execute(_SET_SWITCH, f"{owner}{name}", msgspec.json.encode(value).decode())
         return wanted
 
     async def numbering(self) -> Numbering:
@@ -122,15 +132,17 @@ class SandboxAuthority:
         return SessionState.DOWN if (await self.switches()).down else SessionState.OK
 
     async def get_quota(self, taxpayer_id: str, month: str) -> int:
-        """See ``Channel.get_quota``: every taxpayer has the same limit here, and what he was granted beside it."""
-        switches = await self.switches()
+        """See ``Channel.get_quota``: every taxpayer has the same limit here, but for who rehearses, and what he was
+        granted beside it."""
+        switches = await self.switches(taxpayer_id)
         if switches.down:
             raise Unavailable("rehearsal: down")
         return switches.quota_fen + await self._quotas.granted_fen(taxpayer_id, month)
 
     async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
         """See ``Channel.allocate_numbers``."""
-        switches = await self.switches()
+        switches = await self.switches(taxpayer_id)
+        count = 1 if switches.single else count
         if switches.down:
             raise Unavailable("rehearsal: down")
         if switches.no_numbers:

@@ -35,8 +35,9 @@ FIRST_DRAWER = "管理员"  # 开票人 until the profile says another
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # Each hash takes 19 MiB and a core; more than two at once would starve issuing.
 _HASHING = ThreadPoolExecutor(2, thread_name_prefix="hash")
-# Compared with when there is no such account, so that the answer takes as long.
-_NOBODY = _HASHER.hash(secrets.token_hex())
+# Compared with when there is no such account, so that the answer takes as long: the hash, as dear as the others, of a
+# random password that was thrown away. Made anew at each start, it held up every command by as much as a log-in.
+_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$TIvguvbxyVSKJykkW9L0Ew$VfduM6wWe5ulfoNouC63VXyf7fuCkXvemeityeZ5Xg4"
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -160,13 +161,14 @@ async def matches(password_hash: str, password: str) -> bool:
         return False
 
 
-# A login is a user name, a phone number or an address; a proved address is as good as the login.
+# A login is a user name, a phone number or an address; a proved address is as good as the login, and goes before the
+# login of whoever took that address for a name without proving it.
 _BY_LOGIN = """
 SELECT p.person_id, p.login, p.password_hash, p.operator,
        (SELECT m.merchant_id FROM memberships m WHERE m.person_id = p.person_id AND m.active = 1
         ORDER BY m.joined_at_ms, m.merchant_id LIMIT 1) AS merchant_id
 FROM people p WHERE p.login = $1 OR (p.email = $1 AND p.email_proved_at_ms IS NOT NULL)
-ORDER BY CASE WHEN p.login = $1 THEN 0 ELSE 1 END LIMIT 1
+ORDER BY CASE WHEN p.email = $1 AND p.email_proved_at_ms IS NOT NULL THEN 0 ELSE 1 END LIMIT 1
 """
 
 

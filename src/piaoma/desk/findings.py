@@ -68,10 +68,10 @@ async def watching(office: Office, merchant_id: int) -> Watching:
 
 
 async def choose(office: Office, by: Actor, wanted: Watching) -> None:
-    """Change thresholds and alerts; before and after stand in the trail. Raises ``Refused`` THRESHOLD-RANGE at each field."""
+    """Change thresholds and alerts; both states stand in the trail. Raises ``Refused`` WATCH-THRESHOLD at each field."""
     limits = wanted.thresholds
     refuse_all([
-        Refusal("THRESHOLD-RANGE", name, {"min": str(bound.least), "max": str(bound.most)})
+        Refusal("WATCH-THRESHOLD", name, {"min": str(bound.least), "max": str(bound.most)})
         for name, bound in BOUNDS.items()
         if not bound.least <= getattr(limits, name) <= bound.most
     ])  # fmt: skip

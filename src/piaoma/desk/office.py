@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
@@ -20,7 +20,7 @@ from piaoma.channels import Channel, Numbering, SandboxAuthority, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
-from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, listening, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -41,15 +41,19 @@ from piaoma.store import (
 from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
-from piaoma.trust.files import load_or_create_key
+from piaoma.trust.sealed_file import load_or_create_key
 
 from . import devices, failures
 from .approve import finish_for_ever
+from .batches import keep_batches
+from .buyers import keep_buyers
 from .config import Config
 from .exports import keep_tidy
+from .forwarding import keep_forwarding
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailbox import MailIn, domain_of
 from .mailed import note_mailed
 from .notices import NoticeCarrier
 from .opens import What, keep_writing
@@ -60,6 +64,7 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .turned_away import TurnedAway
 from .views import view
 from .watch import keep_noting, keep_watch
 
@@ -92,10 +97,12 @@ class Office:
         self.keys = keys
         self.roots = (keys.root,)
         self.signing = keys.signing()  # replaced when there is another signer
-        self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.token_keys = (load_or_create_key(folder / "keys" / "token.key", config.secret),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
-        self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
-        self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
+        self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key", config.secret)
+        self.log_key = load_or_create_log_key(
+            folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log", config.secret
+        )
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there
@@ -123,7 +130,9 @@ class Office:
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.mail_in_port = 0  # at which mail is taken in, when it is
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.turned_away = TurnedAway()
         self.channel_known = (float("-inf"), SessionState.OK)  # when it was asked, and what it said of itself
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
@@ -250,15 +259,22 @@ async def open_office(
                     asyncio.create_task(keep_shelves(office)),
                     asyncio.create_task(keep_purging(office)),
                     asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_buyers(office)),
+                    asyncio.create_task(keep_batches(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
+                    asyncio.create_task(keep_forwarding(office)),
                     asyncio.create_task(keep_noting(office)),
                     asyncio.create_task(keep_watch(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
-                    yield office
+                    async with AsyncExitStack() as open_now:
+                        if work and config.mail_in:
+                            mail_in = listening(config.mail_in, domain_of(office), MailIn(office))
+                            office.mail_in_port = await open_now.enter_async_context(mail_in)
+                        yield office
                 finally:
                     await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:

@@ -191,22 +191,27 @@ WHERE merchant_id = $1 AND job_id = $2 AND kind = 'mail' AND state <> 'waiting' 
 
 
 async def purge_contacts(office: Office) -> int:
-    """Erase the addresses of deliveries, questions and applications of ``CONTACT_DAYS_MAX`` days ago; how many."""
+    """Erase the addresses of deliveries, questions, applications, tickets and notices of ``CONTACT_DAYS_MAX`` days ago;
+    how many."""
     before = milliseconds(office.now() - timedelta(days=CONTACT_DAYS_MAX))
     async with office.database.write() as transaction:
         mails = await transaction.execute(_PURGE_MAILS, before)
-        questions = await transaction.execute(_PURGE_QUESTIONS, before)
-        return mails + questions + await transaction.execute(_PURGE_APPLICATIONS, before)
+        others = [await transaction.execute(statement, before) for statement in _PURGE_OTHERS]
+        return mails + sum(others)
 
 
 _PURGE_MAILS = """
 UPDATE jobs SET target = '' WHERE kind = 'mail' AND target <> '' AND state <> 'waiting' AND created_at_ms < $1
 """
 _PURGE_QUESTIONS = "UPDATE questions SET contact = '' WHERE contact <> '' AND asked_at_ms < $1"
-# One that waits so long is past; one that was approved may still be issued and mailed.
-_PURGE_APPLICATIONS = """
-UPDATE applications SET email = '' WHERE email <> '' AND state <> 'approved' AND created_at_ms < $1
-"""
+_PURGE_OTHERS = (
+    _PURGE_QUESTIONS,
+    # One that waits so long is past; one that was approved may still be issued and mailed.
+    "UPDATE applications SET email = '' WHERE email <> '' AND state <> 'approved' AND created_at_ms < $1",
+    # One that waits for support is answered first.
+    "UPDATE tickets SET contact = '' WHERE contact <> '' AND state <> 'open' AND changed_at_ms < $1",
+    "UPDATE notices SET target = '' WHERE target <> '' AND state <> 'waiting' AND created_at_ms < $1",
+)
 
 
 async def keep_purging(office: Office) -> None:

@@ -57,6 +57,7 @@ class Session(msgspec.Struct, frozen=True):
     operator: bool = False
     address: str = ""
     secret: str = ""
+    trains: int | None = None  # the real merchant, while this one is its practice ground
 
     @property
     def actor(self) -> Actor:
@@ -171,7 +172,7 @@ async def notify(transaction: Transaction, person_id: int, now: datetime, conten
 _SESSION = """
 SELECT s.session_id, s.person_id, s.merchant_id, p.login, p.name, m.role, s.expires_at_ms, s.by_pin,
        COALESCE(t.shop_id, m.shop_id) AS shop_id, s.till_id, t.name AS till_name, s.factor_at_ms, c.factor_policy,
-       p.operator, s.address, s.seen_at_ms
+       p.operator, s.address, s.seen_at_ms, c.trains
 FROM sessions s JOIN people p ON p.person_id = s.person_id
 LEFT JOIN memberships m ON m.merchant_id = s.merchant_id AND m.person_id = s.person_id AND m.active = 1
      AND (m.until_ms IS NULL OR m.until_ms > $2)
@@ -203,6 +204,7 @@ def _session(row: Row) -> Session:
         factor_policy=row["factor_policy"] or "",
         operator=bool(row["operator"]) and not by_pin,
         address=row["address"],
+        trains=row["trains"],
     )
 
 

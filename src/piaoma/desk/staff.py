@@ -54,12 +54,12 @@ class Invitation(msgspec.Struct, frozen=True):
 
 
 async def members(office: Office, merchant_id: int) -> list[Member]:
-    """Everybody who works, or worked, for a merchant."""
+    """Everybody who works, or worked, for a merchant: owners first, then as they came."""
     rows = await office.database.read(
         "SELECT m.person_id, p.name, p.login, m.role, m.active, m.pin_hash,"
         " (SELECT count(*) FROM factors f WHERE f.person_id = m.person_id), m.shop_id, m.until_ms"
         " FROM memberships m JOIN people p ON p.person_id = m.person_id WHERE m.merchant_id = $1"
-        " ORDER BY m.active DESC, m.joined_at_ms, m.person_id LIMIT $2",
+        " ORDER BY m.active DESC, CASE m.role WHEN 'owner' THEN 0 ELSE 1 END, m.joined_at_ms, m.person_id LIMIT $2",
         merchant_id, MEMBERS_MAX,
     )  # fmt: skip
     zone = office.now().tzinfo
@@ -206,6 +206,13 @@ async def _join(transaction: Transaction, now: datetime, row: Row, person_id: in
     await record(transaction, Actor(merchant_id, person_id, name), now, "staff.join", name, after={"role": role})
 
 
+_HERE = "(SELECT merchant_id FROM merchants WHERE merchant_id = $1 OR trains = $1)"
+_CHANGE_MEMBER = f"""
+UPDATE memberships SET role = $3, active = $4, until_ms = CASE WHEN $3 = 'auditor' THEN until_ms ELSE NULL END
+WHERE merchant_id IN {_HERE} AND person_id = $2
+"""  # noqa: S608
+
+
 async def change_member(office: Office, by: Actor, person_id: int, *, role: Role, active: bool) -> None:
     """Give somebody another role, switch him off, or on again. What he made keeps his name.
 
@@ -226,12 +233,8 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
             raise refuse("STAFF-NOT-FOUND")
         if role is Role.AUDITOR and rows[0][0] != Role.AUDITOR:
             raise refuse("STAFF-AUDITOR", max=ACCESS_DAYS_MAX)
-        await transaction.execute(
-            "UPDATE memberships SET role = $3, active = $4,"
-            " until_ms = CASE WHEN $3 = 'auditor' THEN until_ms ELSE NULL END"
-            " WHERE merchant_id = $1 AND person_id = $2",
-            by.merchant_id, person_id, role.value, int(active),
-        )  # fmt: skip
+        # The merchant's practice ground (``training``) lets in whom the merchant lets in, and as what he is.
+        await transaction.execute(_CHANGE_MEMBER, by.merchant_id, person_id, role.value, int(active))
         owners = await transaction.fetch(
             "SELECT count(*) FROM memberships WHERE merchant_id = $1 AND role = 'owner' AND active = 1", by.merchant_id
         )
@@ -239,8 +242,9 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
             raise refuse("STAFF-LAST-OWNER")
         if not active:
             await transaction.execute(
-                "DELETE FROM sessions WHERE merchant_id = $1 AND person_id = $2", by.merchant_id, person_id
-            )
+                f"DELETE FROM sessions WHERE merchant_id IN {_HERE} AND person_id = $2",  # noqa: S608
+                by.merchant_id, person_id,
+            )  # fmt: skip
         before = {"role": rows[0][0], "active": bool(rows[0][1])}
         after = {"role": role.value, "active": active}
         await record(transaction, by, office.now(), "staff.change", rows[0][2], before, after)

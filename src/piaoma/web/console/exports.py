@@ -113,7 +113,7 @@ async def cancel_export(request: Request, session: Session) -> Response:
 async def export_file(request: Request, session: Session) -> Response:
     """The file of an export."""
     found, pieces = await exports.open_file(office_of(request), session.merchant_id, request.path_params["export_id"])
-    name = quote(f"发票-{found.file_name}")
+    name = quote(f"{found.subject}-{found.file_name}")
     headers = {
         "content-disposition": f"attachment; filename=\"{found.file_name}\"; filename*=UTF-8''{name}",
         "content-length": str(found.size_bytes),

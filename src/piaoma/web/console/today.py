@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import goods, merchant, records
+from piaoma.desk import announcements, goods, merchant, records
 from piaoma.desk.board import FUNNEL_DAYS, MAIL_DAYS, board, state_of
 from piaoma.desk.outlook import outlook
 from piaoma.desk.sessions import Session
@@ -57,7 +57,13 @@ async def today(request: Request, session: Session) -> Response:
         "code": figures.codes_today.made > 0 or bool(recent),
         "scan": bool(recent),
     }
-    return show(request, session, "today.html", steps=steps, refresh=REFRESH_SECONDS, **view)
+    told = await announcements.shown_to(office_of(request), session, view["shop"])
+    return show(request, session, "today.html", steps=steps, announced=told, refresh=REFRESH_SECONDS, **view)
+
+
+async def menu(request: Request, session: Session) -> Response:
+    """全部: every place of the console on one page, for phones, whose bar has room for the daily ones only."""
+    return show(request, session, "menu.html")
 
 
 async def fragment(request: Request, session: Session) -> Response:
@@ -81,6 +87,7 @@ async def state(request: Request, session: Session) -> Response:
 
 routes = [
     Route("/console", page(today)),
+    Route("/console/menu", page(menu)),
     Route("/console/board", page(fragment)),
     Route("/console/board/events", page(events)),
     Route("/console/board/state.json", page(state)),

@@ -10,6 +10,15 @@
   window.addEventListener('online', function () { network(false); });
   window.addEventListener('offline', function () { network(true); });
   network();
+  // Back after a while: a newer version is said. Nothing reloads by itself, least of all in the middle of a form.
+  var newer = document.getElementById('newer'), asked = Date.now();
+  document.addEventListener('visibilitychange', function () {
+    if (!newer || document.hidden || Date.now() - asked < 300000) return;
+    asked = Date.now();
+    var request = new XMLHttpRequest(); request.open('GET', '/version.json');
+    request.onload = function () { if (request.status === 200) newer.hidden = JSON.parse(request.responseText).version === document.documentElement.getAttribute('data-v'); };
+    request.send();
+  });
   var summary = document.getElementById('errors');
   if (summary) summary.focus();
   // A second tap while the first is under way does nothing; the server would give the same invoice anyway.
@@ -45,6 +54,8 @@
   // What was typed and not sent yet outlives a reload and a crash of the network, in this tab only.
   try {
     if (base && body.getAttribute('data-seen')) keepTyped(window.sessionStorage, 'typed ' + base);
+    // It arrived: the next application of this tab begins empty.
+    if (body.getAttribute('data-arrived')) window.sessionStorage.removeItem('typed ' + body.getAttribute('data-arrived'));
   } catch (error) { /* storage is switched off */ }
   function keepTyped(store, key) {
     var fields = document.querySelectorAll('form[method=post] input:not([type]), form[method=post] input[type=email], textarea');
@@ -53,6 +64,7 @@
     Array.prototype.forEach.call(fields, function (field) {
       if (!field.value && typed[field.name]) {
         field.value = typed[field.name];
+        if (company && /^(name|taxpayer_id|block)$/.test(field.name)) company.checked = true;
         for (var around = field.parentNode; around; around = around.parentNode) if (around.tagName === 'DETAILS') around.open = true;
       }
       field.addEventListener('input', function () { typed[field.name] = field.value; store.setItem(key, JSON.stringify(typed)); });

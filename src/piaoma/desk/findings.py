@@ -68,7 +68,7 @@ async def watching(office: Office, merchant_id: int) -> Watching:
 
 
 async def choose(office: Office, by: Actor, wanted: Watching) -> None:
-    """Change thresholds and alerts; both states stand in the trail. Raises ``Refused`` WATCH-THRESHOLD at each field."""
+    """Change thresholds and alerts, before and after in the trail. Raises ``Refused`` WATCH-THRESHOLD at each field."""
     limits = wanted.thresholds
     refuse_all([
         Refusal("WATCH-THRESHOLD", name, {"min": str(bound.least), "max": str(bound.most)})

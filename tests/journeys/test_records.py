@@ -127,5 +127,5 @@ def test_records_without_scripts(browser: Browser, shop: tuple[Served, BrowserCo
     page.goto(f"{served.base_url}/console/reports/taxes")
     page.click("td a:has-text('6%')")
     page.click("tbody a.open >> nth=0")
-    assert page.is_visible("text=写入透明日志")
+    page.wait_for_selector("text=写入透明日志")
     context.close()

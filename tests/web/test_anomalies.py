@@ -118,8 +118,8 @@ def test_thresholds_are_each_merchants_own(tmp_path: Path) -> None:
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:
         at(shop, 12)
-        theirs = await new_shop(shop.office, OTHER_ID)
         csrf = await log_in(client, shop)
+        theirs = await new_shop(shop.office, OTHER_ID)
         page = (await client.get("/console/settings/anomalies")).text
         assert 'name="devices_titles" inputmode="numeric" maxlength="9" value="4"' in page
         form = {name: str(getattr(Watching().thresholds, name)) for name in BOUNDS}

@@ -65,7 +65,7 @@ def test_every_figure_of_the_board_has_its_list(config: Config) -> None:
         await log_in(client, shop)
         shown = await board.board(office, shop.id)
         page = (await client.get("/console")).text
-        behind = r'href="(/console/(?:codes\?since|reports/waits|reports/failures|mails\?only)[^"]*)"'
+        behind = r'href="(/console/(?:codes\?since|reports/waits|reports/failures\?|mails\?only)[^"]*)"'
         links = dict.fromkeys(re.findall(behind, page))
         assert len(links) == 1 + 4 + 9 + 1 + 3
         counted = {}

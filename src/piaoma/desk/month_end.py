@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .office import Office
 
 DIFFERENCES_MAX = 200  # invoices that are listed
-COMPARED_MAX = 200_000  # invoices of each side that are looked at for it
-CHUNK = 1_000
+COMPARED_MAX = 200_000  # invoices of each side; of a larger month the sums alone are compared
+CHUNK = 5_000  # entries of the authority that are asked for at a time
 CONFIRMED_SHOWN = 24  # months
 _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
@@ -184,13 +184,14 @@ def _lines_agree(rates: tax_report.Report, ours: Sequence[MonthSum]) -> bool:
 
 async def _written(office: Office, merchant_id: int, month: str) -> tuple[MonthSum, ...]:
     """The month as its invoices were written: read once, when it is confirmed, since it reads all of them."""
-    rows = await office.database.read(_WRITTEN, merchant_id, month)
+    rows = await office.database.read(_WRITTEN, merchant_id, month, *_span(office, month))
     return tuple(MonthSum(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows)
 
 
 _WRITTEN = """
 SELECT kind, CASE WHEN total_fen < 0 THEN 'red' ELSE 'blue' END AS colour, count(*), sum(amount_fen), sum(tax_fen)
-FROM invoices WHERE merchant_id = $1 AND month = $2 GROUP BY kind, colour ORDER BY kind, colour
+FROM invoices WHERE merchant_id = $1 AND month = $2 AND issued_at_ms >= $3 AND issued_at_ms < $4
+GROUP BY kind, colour ORDER BY kind, colour
 """
 
 
@@ -203,28 +204,31 @@ async def _unreported(office: Office, merchant_id: int) -> int:
 
 
 async def _differences(office: Office, shop: Merchant, month: str) -> tuple[Difference, ...]:
-    """Both sides by number, step by step, until enough differ or all was looked at."""
-    found: list[Difference] = []
-    after, looked = "", 0
-    while len(found) < DIFFERENCES_MAX and looked < COMPARED_MAX:
-        rows = await office.database.read(_NUMBERS, shop.merchant_id, month, after, CHUNK)
-        ours = {row[0]: LedgerEntry(row[0], row[1], row[2], row[3]) for row in rows}
-        theirs = {one.number: one for one in await office.channel.month_entries(shop.taxpayer_id, month, after, CHUNK)}
-        if not ours and not theirs:
+    """The invoices on which both sides differ, by number, the first ``DIFFERENCES_MAX``; none are listed where a side
+    has more than ``COMPARED_MAX``."""
+    rows = await office.database.read(_ENTRIES, shop.merchant_id, month, *_span(office, month), COMPARED_MAX + 1)
+    ours = {row[0]: LedgerEntry(row[0], row[1], row[2], row[3]) for row in rows}
+    theirs: dict[str, LedgerEntry] = {}
+    while part := await office.channel.month_entries(shop.taxpayer_id, month, max(theirs, default=""), CHUNK):
+        theirs.update((one.number, one) for one in part)
+        if len(theirs) > COMPARED_MAX:
             break
-        # Where a side's chunk is full, what lies beyond its end was not read yet.
-        ends = [max(side) for side in (ours, theirs) if len(side) == CHUNK]
-        end = min(ends) if ends else max([*ours, *theirs])
-        for number in sorted({*ours, *theirs}):
-            if number <= end and ours.get(number) != theirs.get(number):
-                found.append(Difference(number, ours.get(number), theirs.get(number)))
-        after, looked = end, looked + CHUNK
-    return tuple(found[:DIFFERENCES_MAX])
+    if max(len(ours), len(theirs)) > COMPARED_MAX:
+        return ()
+    differing = sorted(number for number in {*ours, *theirs} if ours.get(number) != theirs.get(number))
+    return tuple(Difference(one, ours.get(one), theirs.get(one)) for one in differing[:DIFFERENCES_MAX])
 
 
-_NUMBERS = """
-SELECT number, kind, amount_fen, tax_fen FROM invoices WHERE merchant_id = $1 AND month = $2 AND number > $3
-ORDER BY number LIMIT $4
+def _span(office: Office, month: str) -> tuple[int, int]:
+    """From the first moment of a month to the first of the next: invoices are found by time, not by month."""
+    first = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=office.now().tzinfo)
+    after = (first + timedelta(days=32)).replace(day=1)
+    return milliseconds(first), milliseconds(after)
+
+
+_ENTRIES = """
+SELECT number, kind, amount_fen, tax_fen FROM invoices
+WHERE merchant_id = $1 AND month = $2 AND issued_at_ms >= $3 AND issued_at_ms < $4 LIMIT $5
 """
 
 

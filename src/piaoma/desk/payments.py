@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -115,7 +116,7 @@ def _mark(head: Sequence[str]) -> str:
 
 async def _import(office: Office, by: Actor, file_id: str, statement: Statement, columns: Mapping[str, int]) -> None:
     """Store the payments that are not here yet, let the file's bytes go, remember the columns, match."""
-    found, skipped = payments_of(statement, columns, office.now())
+    found, skipped = await asyncio.to_thread(payments_of, statement, columns, office.now())
     if not found:
         raise refuse("PAYMENT-COLUMNS", "amount")
     merchant_id = by.merchant_id
@@ -186,7 +187,8 @@ async def _match(office: Office, merchant_id: int, file_id: str) -> None:
         return
     times = [one.paid_at_ms for one in payments]
     first, last = min(times) - matching.BEFORE_MS, max(times) + matching.AFTER_MS
-    found = matching.match(payments, await _sales(office, merchant_id, file_id, first, last))
+    sales = await _sales(office, merchant_id, file_id, first, last)
+    found = await asyncio.to_thread(matching.match, payments, sales)
     async with office.database.write() as transaction:
         await transaction.execute_many(_SETTLE, [_settled(merchant_id, key, one) for key, one in found.items()])
         await transaction.execute(

@@ -99,7 +99,8 @@ async def look(office: Office, merchant_id: int) -> list[Finding]:
     while nobody has marked it."""
     chosen = await watching(office, merchant_id)
     shop = await merchant(office, merchant_id)
-    found = find_all(await facts_of(office, shop), chosen.thresholds)
+    # Of a day with thousands of invoices this takes some hundredths of a second, which nobody else should wait for.
+    found = await asyncio.to_thread(find_all, await facts_of(office, shop), chosen.thresholds)
     now_ms = milliseconds(office.now())
     rows = [
         (

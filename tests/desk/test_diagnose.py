@@ -162,7 +162,7 @@ def test_a_typed_code_and_number_are_told_in_every_state(tmp_path: Path) -> None
         assert await told(number) == "invoice_stands"
         assert await told(number, merchant_id=None) == "invoice_foreign"
         assert await told("1" * 20) == "invoice_foreign"
-        await reissue.start(office, shop.id, number, OTHER, reissue_id="r", made_by="test")
+        await reissue.start(office, shop.actor, number, OTHER, reissue_id="r")
         taken = await _look(shop, "wrong-data", number)
         assert set(taken) == {"invoice_taken_back"}
         assert not await _look(shop, "wrong-data", ""), "nothing typed, nothing told"

@@ -12,7 +12,7 @@ import pytest
 
 from piaoma.desk import accounts, merchant, reissue, staff, training
 from piaoma.desk.config import Config
-from piaoma.desk.events import list_events
+from piaoma.desk.events import Actor, list_events
 from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Session, session_of
 from piaoma.invoice.parties import Buyer
@@ -89,7 +89,7 @@ def test_a_new_clerk_completes_six_exercises(tmp_path: Path) -> None:
         await clerk.post(f"/console/invoices/{number}", data={"csrf": csrf, "email": "a@example.cn"})
         await _press(clerk, start="title")
         other = Buyer("武汉另一家贸易有限公司", "92330781MA2EDMFU50")
-        await reissue.start(shop.office, ground, number, other, reissue_id="r", made_by="clerk")
+        await reissue.start(shop.office, Actor(ground, session.person_id, "clerk"), number, other, reissue_id="r")
         assert await _done(shop, session) == ["first", "send", "title"]
 
         assert "故障已打开" in await _press(clerk, start="quota")

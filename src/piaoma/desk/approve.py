@@ -15,7 +15,6 @@ import msgspec
 import structlog
 
 from piaoma.codes.proof import ScanProof
-from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.money import format_yuan, from_fen, to_fen
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
@@ -65,7 +64,7 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
 
 def _offer(code: StaticCode, found: Application, total: Decimal) -> Offer:
     line = code.terms.item.line(total)
-    return Offer(InvoiceKind.GENERAL, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
+    return Offer(found.kind, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
 
 
 async def _agree(

@@ -39,6 +39,7 @@ from piaoma.store import (
 )
 from piaoma.trust import SignerFault
 
+from . import failures
 from .pursue import first_call
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ async def issue(
     *,
     issue_key: str,
     code_id: int | None = None,
+    code_version: int | None = None,
     holder: str | None = None,
     email: str = "",
     origin: Origin = NOWHERE,
@@ -99,6 +101,7 @@ async def issue(
             issued_at=now,
             bureau=office.channel.bureau,
             code_id=code_id,
+            code_version=code_version,
             holder=holder,
             email=email,
             origin=origin,
@@ -157,23 +160,25 @@ async def _submit(office: Office, request: IssueRequest) -> Outcome:
 
 
 async def _submitted(office: Office, request: IssueRequest) -> Outcome:
+    """A refusal is counted."""
     try:
-        remote = await office.numbering() is Numbering.REMOTE
-        if remote:
+        if await office.numbering() is Numbering.REMOTE:
             request = msgspec.structs.replace(request, remote=True)
         if not office.config.sandbox:
             request = msgspec.structs.replace(request, real=True)
         outcome = await _write(office, request)
     except Unavailable:
-        return _nothing_submitted("ISSUE-CHANNEL-DOWN")
+        outcome = _nothing_submitted("ISSUE-CHANNEL-DOWN")
     except Overloaded:
-        return _nothing_submitted("ISSUE-BUSY")
+        outcome = _nothing_submitted("ISSUE-BUSY")
     except SignerFault as signer_fault:
-        return _nothing_submitted(signer_fault.cause)
+        outcome = _nothing_submitted(signer_fault.cause)
     except Refused as refused:
-        return Outcome(IssueState.REFUSED, refusals=refused.refusals)
+        outcome = Outcome(IssueState.REFUSED, refusals=refused.refusals)
     if outcome.state is IssueState.SUBMITTED and not outcome.repeated:
         return await _call(office, request)
+    if outcome.state is IssueState.REFUSED and not outcome.repeated:
+        failures.note(office, request.merchant_id, outcome.refusals, request.code_id, request.totals.inclusive)
     return outcome
 
 

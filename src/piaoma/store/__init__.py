@@ -6,7 +6,7 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
 from .audit import Finding, Invariant, audit
-from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .database import Also, Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database
@@ -24,6 +24,7 @@ from .red_forms import (
     settle_form,
     stop_asking,
     taken_back,
+    want_issue,
 )
 from .renew import Renewal, renew
 from .settle import (
@@ -41,12 +42,12 @@ from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outc
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
+    "NOWHERE", "Also", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
     "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
     "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction",
     "WriteConflict", "add_block", "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome",
     "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint",
     "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database",
     "refuse_form", "renew", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
-    "stop_asking", "taken_back", "write_block",
+    "stop_asking", "taken_back", "want_issue", "write_block",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from piaoma.desk.office import open_office
 
 from . import (
     console,
+    find_shop,
     hand_on,
     help,
     home,
@@ -29,6 +30,7 @@ from . import (
     title_book,
     verify,
     version,
+    wrong,
 )  # fmt: skip
 from .errors import HANDLERS
 from .middleware import Guard
@@ -36,7 +38,7 @@ from .middleware import Guard
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
 CUSTOMER = [
     *scan.routes, *static_scan.routes, *reissue.routes, *hand_on.routes, *questions.routes, *my.routes,
-    *title_book.routes, *installable.routes,
+    *title_book.routes, *installable.routes, *find_shop.routes, *wrong.routes,
 ]  # fmt: skip
 # Tried in this order.
 ROUTES = [

@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
 PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
-VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked at once
-_VERIFY = ("/verify", "/api/v1/verify")
+VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked, or received, at once
+SHEET_BODY_MAX = 4 * 1024 * 1024 + 8192  # of a sheet of sales
+_VERIFY = ("/verify", "/api/v1/verify", "/console/received")
+_STATEMENT = "/console/payments"  # where a statement is uploaded, as large as a photo
 PATH_MAX = 2_000  # characters of path and query together
 SLOW_MS = 1_000
 HEADERS_MAX = 64 * 1024  # bytes of all headers
@@ -111,7 +113,9 @@ def _limit(path: str) -> int:
     """Bytes that the body of a request to a path may have."""
     if path in _VERIFY:
         return VERIFY_BODY_MAX
-    return PHOTO_BODY_MAX if path.endswith("/photo") else BODY_MAX
+    if path == "/console/batches":
+        return SHEET_BODY_MAX
+    return PHOTO_BODY_MAX if path.endswith("/photo") or path == _STATEMENT else BODY_MAX
 
 
 def shown_path(path: str) -> str:

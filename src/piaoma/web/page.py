@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from piaoma.desk.office import Office
 from piaoma.index import printed_rate
-from piaoma.invoice.money import format_yuan
+from piaoma.invoice.money import format_yuan, from_fen
 from piaoma.invoice.rates import printed
 from piaoma.invoice.refusal import Language
 from piaoma.invoice.taxpayer_id import grouped
@@ -67,6 +67,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["rate"] = printed
     environment.filters["rate_text"] = printed_rate
     environment.filters["yuan"] = format_yuan
+    environment.filters["fen"] = lambda fen: format_yuan(from_fen(fen))
     environment.filters["inwords"] = to_words
     environment.filters["grouped"] = grouped
     environment.filters["clock"] = lambda moment: f"{moment:%Y-%m-%d %H:%M}"

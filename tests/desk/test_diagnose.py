@@ -72,6 +72,11 @@ def test_each_cause_is_told(tmp_path: Path) -> None:
         await authority.rehearse(no_numbers=False)
         assert (await _confirm(shop, code.token)).number
         assert (await _look(shop, "code-fails"))["quota"].light is Light.WARN, "less than a tenth is left"
+        async with office.database.write() as transaction:
+            await transaction.execute("UPDATE number_blocks SET next_sequence = last_sequence + 1")
+        checks = await _look(shop, "code-fails")
+        assert checks["numbers"].light is Light.OK, "it worked since: the next block will be given"
+        assert checks["recent"].values["count"] == "1", "and it did happen"
         await authority.rehearse(quota_fen=1_000_000_00)
 
         signing = office.signing

@@ -196,6 +196,27 @@ def test_a_device_is_checked_without_scripts(tmp_path: Path) -> None:
     browse(tmp_path, story)
 
 
+def test_the_page_of_a_fault_leads_to_the_state_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S50: a bug's page has its id, the way to support with both, and one button to what is well and what is not."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        async def broken(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        boss = another_browser(client, await owner(shop))
+        monkeypatch.setattr("piaoma.desk.announcements.shown_to", broken)
+        page = await boss.get("/console")
+        assert page.status_code == 500 and "INTERNAL-ERROR" in page.text
+        shown = re.findall(r'<span class="code">([0-9a-f]{16})</span>', page.text)[-1]
+        assert f"request={shown}&amp;cause=INTERNAL-ERROR" in page.text
+        assert 'href="/help/complex?check=1#check"' in page.text
+        state = await boss.get("/help/complex?check=1")
+        assert 'data-check="channel"' in state.text and 'data-check="quota"' in state.text
+        assert "/help/complex?check" not in (await boss.get("/nothing")).text, "what is not there is no fault of ours"
+
+    browse(tmp_path, story)
+
+
 def test_a_rule_and_its_policy_lead_to_each_other(tmp_path: Path) -> None:
     """S119: the page of a cause has its policy and its live check, the policy its causes; dated, with certainty."""
 

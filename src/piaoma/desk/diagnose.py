@@ -192,7 +192,7 @@ async def _numbers(office: Office, asked: Asked) -> Check | None:
     if asked.merchant_id is None:
         return None
     left = await numbers_left(office.database, asked.merchant_id, f"{office.now():%y}")
-    if not left and "ISSUE-NO-NUMBERS" in await _recent_causes(office, asked.merchant_id):
+    if not left and "ISSUE-NO-NUMBERS" in office.turned_away.in_the_way(asked.merchant_id):
         return Check("numbers", Light.BAD, Refusal("ISSUE-NO-NUMBERS"))
     return Check("numbers", Light.OK, values={"count": str(left)})
 

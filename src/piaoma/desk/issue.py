@@ -155,7 +155,7 @@ async def _submit(office: Office, request: IssueRequest) -> Outcome:
     if outcome.refusals:
         office.turned_away.note(request.merchant_id, outcome.refusals[0].cause, milliseconds(request.issued_at))
     elif outcome.number and not outcome.repeated:
-        office.turned_away.passed(request.merchant_id)
+        office.turned_away.passed(request.merchant_id, milliseconds(request.issued_at))
     return outcome
 
 

@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict, deque
 
 MERCHANTS_MAX = 10_000  # remembered; the one turned away longest ago is forgotten
 LATEST_MAX = 50  # refusals of one merchant
+_PASSED = ""  # stands between them for an invoice that was issued
 
 
 class TurnedAway:
@@ -26,10 +27,19 @@ class TurnedAway:
         if len(self._causes) > MERCHANTS_MAX:
             self._causes.popitem(last=False)
 
+    def passed(self, merchant_id: int, now_ms: int) -> None:
+        """Issuing worked again: what was in the way before is not any more."""
+        if merchant_id in self._causes:
+            self._causes[merchant_id].append((now_ms, _PASSED))
+
     def since(self, merchant_id: int, since_ms: int) -> Counter[str]:
         """The causes since a moment, with how often."""
-        return Counter(cause for at_ms, cause in self._causes.get(merchant_id, ()) if at_ms >= since_ms)
+        latest = self._causes.get(merchant_id, ())
+        return Counter(cause for at_ms, cause in latest if at_ms >= since_ms and cause is not _PASSED)
 
-    def passed(self, merchant_id: int) -> None:
-        """Issuing worked again: what was in the way is not any more."""
-        self._causes.pop(merchant_id, None)
+    def in_the_way(self, merchant_id: int) -> set[str]:
+        """The causes since issuing worked last."""
+        found: set[str] = set()
+        for _, cause in self._causes.get(merchant_id, ()):
+            found = set() if cause is _PASSED else found | {cause}
+        return found

@@ -152,7 +152,7 @@ def refusal_response(request: Request, refusals: tuple[Refusal, ...]) -> Respons
     errors = explained(request, refusals)
     headers = {"retry-after": refusals[0].values["seconds"]} if "seconds" in refusals[0].values else {}
     if wants_html(request):
-        response = render(request, "error.html", status, errors=errors, title=errors[0]["what"])
+        response = render(request, "error.html", status, errors=errors, title=errors[0]["what"], failed=status >= 500)
     else:
         body = {
             "type": f"/help/{refusals[0].cause}",

@@ -234,7 +234,8 @@ def test_what_is_tried_again_and_what_is_not(monkeypatch: pytest.MonkeyPatch) ->
 
     at = datetime(2026, 11, 25, 8, tzinfo=UTC)
     told = wire.Code(
-        id="1", url="", state="open", kind="general", total="1.00", summary="", buyer_name=None, number=None,
+        id="1", url="", state="open", kind="general", total="1.00", summary="", own_number="", buyer_name=None,
+        number=None,
         created_at=at, created_by="", expires_at=at, refusals=[],
     )  # fmt: skip
     good = httpx.Response(201, content=msgspec.json.encode(told))

@@ -115,7 +115,7 @@ def test_an_owner_follows_what_was_sent_and_sends_it_again(tmp_path: Path) -> No
             assert one.types == ("invoice.issued",) and secret not in (await browser.get(path)).text
             receiver.way = "fail"
             assert (await post(path, test="1")).status_code == 303
-            await shop.office.announcements.work_once()
+            await shop.office.happenings.work_once()
             await shop.office.webhooks.work_once()
             page = await browser.get(path)
             assert "HTTP 500" in page.text and "一直失败" in page.text

@@ -7,8 +7,13 @@ nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnkn
 from .contract import (
     Block,
     Channel,
+    LedgerEntry,
+    MonthSum,
     Numbering,
     OutcomeUnknown,
+    QuotaAnswer,
+    QuotaRequest,
+    QuotaState,
     RedFormAnswer,
     RedFormRequest,
     RemoteAnswer,
@@ -20,6 +25,7 @@ from .contract import (
 from .sandbox import SandboxAuthority, Switches
 
 __all__ = [
-    "Block", "Channel", "Numbering", "OutcomeUnknown", "RedFormAnswer", "RedFormRequest", "RemoteAnswer",
-    "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "Switches", "Unavailable",
+    "Block", "Channel", "LedgerEntry", "MonthSum", "Numbering", "OutcomeUnknown", "QuotaAnswer", "QuotaRequest",
+    "QuotaState", "RedFormAnswer", "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority",
+    "SessionState", "Switches", "Unavailable",
 ]  # fmt: skip

@@ -79,11 +79,62 @@ class RemoteAnswer(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """An invoice that was numbered here and is now reported (上报)."""
+    """An invoice that was numbered here and is now reported (上报): ``month`` it belongs to, kind (01, 02), fen."""
 
     taxpayer_id: str
     number: str
     digest: str
+    month: str
+    kind: str
+    amount_fen: int
+    tax_fen: int
+
+
+class MonthSum(msgspec.Struct, frozen=True):
+    """What invoices of one kind (01, 02) and colour (blue, red) of a month come to, in fen. The platform's summary
+    (汇总) has no rates."""
+
+    kind: str
+    colour: str
+    invoices: int
+    amount_fen: int
+    tax_fen: int
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """An invoice as the authority has it; fen."""
+
+    number: str
+    kind: str
+    amount_fen: int
+    tax_fen: int
+
+
+class QuotaState(StrEnum):
+    """Where a request for more quota stands."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+class QuotaRequest(msgspec.Struct, frozen=True):
+    """A request for more quota (额度调整申请) in a month. ``serial`` names it for ever; ``extra_fen`` comes on top."""
+
+    serial: str
+    taxpayer_id: str
+    month: str
+    extra_fen: int
+    reason: str
+
+
+class QuotaAnswer(msgspec.Struct, frozen=True):
+    """Where the request stands; what was granted, in fen, and what the authority says to it."""
+
+    serial: str
+    state: QuotaState
+    granted_fen: int = 0
+    said: str = ""
 
 
 class RedFormRequest(msgspec.Struct, frozen=True):
@@ -165,4 +216,30 @@ class Channel(Protocol):
 
     async def report(self, reports: Sequence[Report]) -> None:
         """Report invoices; reporting again changes nothing."""
+        ...
+
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum]:
+        """What the authority has of a month, by kind and colour in that order; only what is there at all."""
+        ...
+
+    async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:
+        """The authority's invoices of a month with numbers above ``after``, in their order, ``count`` at most."""
+        ...
+
+    async def confirm_month(self, taxpayer_id: str, month: str, sums: Sequence[MonthSum]) -> Sequence[Refusal]:
+        """Confirm a month's sums (汇总确认); none when they are confirmed, also a second time. Raises ``Unavailable``
+        or ``OutcomeUnknown``; then ``confirmed_month`` tells."""
+        ...
+
+    async def confirmed_month(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """The sums as they were confirmed; None when the month was not."""
+        ...
+
+    async def apply_quota(self, request: QuotaRequest) -> QuotaAnswer:
+        """Ask for more quota. The same serial twice is the same request. Raises ``Unavailable`` or
+        ``OutcomeUnknown``; then ``query_quota_request`` tells."""
+        ...
+
+    async def query_quota_request(self, serial: str) -> QuotaAnswer | None:
+        """Where a request stands; None when it never came."""
         ...

@@ -31,8 +31,9 @@ from piaoma.desk.office import shanghai_now
 from piaoma.documents.formats import file_name
 from piaoma.trust import open_or_create
 
+from .logs import set_up_logs
 from .records import audit_of
-from .serve import server_of, set_up_logs
+from .serve import server_of
 from .verify import trusted_by, verify_file
 
 SHOP, COMPANY, TAXPAYER_ID = "江汉路测试小馆（演示）", "武汉测试餐饮有限公司", "91420100MA4K00000Q"

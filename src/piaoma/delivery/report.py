@@ -11,7 +11,7 @@ from piaoma.store import Database
 from .outbox import Job
 
 _REPORTS = """
-SELECT m.taxpayer_id, t.number, t.digest
+SELECT m.taxpayer_id, t.number, t.digest, t.month, t.kind, t.amount_fen, t.tax_fen
 FROM {keys} CROSS JOIN invoices t CROSS JOIN merchants m
 WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
 """
@@ -33,4 +33,4 @@ class ReportCarrier:
         """See ``Carrier.carry``. Reporting twice changes nothing there."""
         keys = json.dumps([(job.merchant_id, job.number) for job in jobs])
         rows = await self._database.read(self._statement, keys)
-        await self._channel.report([Report(row[0], row[1], row[2]) for row in rows])
+        await self._channel.report([Report(*(row[column] for column in range(7))) for row in rows])

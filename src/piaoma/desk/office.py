@@ -7,7 +7,7 @@ import hashlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 
 import piaoma
 import piaoma.channels
-from piaoma.channels import Channel, Numbering, SandboxAuthority
+from piaoma.channels import Channel, Numbering, SandboxAuthority, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
-from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, listening, to_folder, to_smtp
 from piaoma.delivery.destination import Resolve, networks_of, resolve
 from piaoma.delivery.webhook import UNLESS, WebhookCarrier
 from piaoma.delivery.webhook import backoff_ms as webhook_backoff_ms
@@ -49,14 +49,19 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.sealed_file import load_or_create_key
 
-from .announcing import AnnounceCarrier, announce_dead
+from . import devices, failures
 from .api_keys import sealing_key
 from .approve import finish_for_ever
+from .batches import keep_batches
+from .buyers import keep_buyers
 from .config import Config
 from .exports import keep_tidy
+from .forwarding import keep_forwarding
+from .happenings import HappeningCarrier, announce_dead
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailbox import MailIn, domain_of
 from .mailed import note_mailed
 from .notices import NoticeCarrier
 from .once import Once, keep_forgetting, release
@@ -68,7 +73,9 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .turned_away import TurnedAway
 from .views import view
+from .watch import keep_noting, keep_watch
 from .webhooks import forget_for_ever as forget_events
 from .webhooks import unseal_secret
 
@@ -131,15 +138,20 @@ class Office:
         )
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
-        self.announcements = Outbox(database, {"announce": AnnounceCarrier(self)}, now, "announcements")
+        self.happenings = Outbox(database, {"announce": HappeningCarrier(self)}, now, "happenings")
         self.once = Once(self)
         self.webhooks = self.webhooks_by(resolve)
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.failures: list[failures.Row] = []  # attempts that were refused and wait to be written
+        self.devices: list[devices.Row] = []
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.mail_in_port = 0  # at which mail is taken in, when it is
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.turned_away = TurnedAway()
+        self.channel_known = (float("-inf"), SessionState.OK)  # when it was asked, and what it said of itself
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property
@@ -158,7 +170,7 @@ class Office:
         )
 
     async def announce_dead(self, transaction: Transaction, jobs: Sequence[Job]) -> None:
-        """See ``announcing.announce_dead``."""
+        """See ``happenings.announce_dead``."""
         await announce_dead(transaction, jobs, self.now())
 
     @property
@@ -273,7 +285,7 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(office.notices.run()),
-                    asyncio.create_task(office.announcements.run()),
+                    asyncio.create_task(office.happenings.run()),
                     *(asyncio.create_task(office.webhooks.run()) for _ in range(WEBHOOK_WORKERS_MAX)),
                     asyncio.create_task(keep_forgetting(office)),
                     asyncio.create_task(forget_events(office)),
@@ -285,13 +297,22 @@ async def open_office(
                     asyncio.create_task(keep_shelves(office)),
                     asyncio.create_task(keep_purging(office)),
                     asyncio.create_task(keep_index(office)),
+                    asyncio.create_task(keep_buyers(office)),
+                    asyncio.create_task(keep_batches(office)),
                     asyncio.create_task(keep_writing(office)),
                     asyncio.create_task(keep_tidy(office)),
+                    asyncio.create_task(keep_forwarding(office)),
+                    asyncio.create_task(keep_noting(office)),
+                    asyncio.create_task(keep_watch(office)),
                 ]
                 try:
                     if not work:
                         await _stop(tasks)
-                    yield office
+                    async with AsyncExitStack() as open_now:
+                        if work and config.mail_in:
+                            mail_in = listening(config.mail_in, domain_of(office), MailIn(office))
+                            office.mail_in_port = await open_now.enter_async_context(mail_in)
+                        yield office
                 finally:
                     await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:

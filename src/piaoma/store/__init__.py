@@ -5,9 +5,9 @@ durable, and rows. Only this room opens a database. Both engines keep one contra
 tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
-from .announcements import announce
 from .audit import Finding, Invariant, audit
-from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .database import Also, Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .happenings import announce
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database
@@ -25,6 +25,7 @@ from .red_forms import (
     settle_form,
     stop_asking,
     taken_back,
+    want_issue,
 )
 from .renew import Renewal, renew
 from .settle import (
@@ -42,7 +43,7 @@ from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outc
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
+    "NOWHERE", "Also", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
     "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
     "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction",
     "WriteConflict", "add_block", "add_form", "announce", "audit",
@@ -50,5 +51,5 @@ __all__ = [
     "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint",
     "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database",
     "refuse_form", "renew", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
-    "stop_asking", "taken_back", "write_block",
+    "stop_asking", "taken_back", "want_issue", "write_block",
 ]  # fmt: skip

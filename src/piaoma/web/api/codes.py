@@ -76,7 +76,7 @@ async def list_goods(call: Call) -> wire.GoodsList:
 
 async def _item(call: Call) -> goods.Goods:
     goods_id = call.path_number("id", "GOODS-NOT-FOUND")
-    return await goods.goods(call.office, call.merchant_id, goods_id)
+    return await goods.goods_of(call.office, call.merchant_id, goods_id)
 
 
 async def show_goods(call: Call) -> wire.Goods:

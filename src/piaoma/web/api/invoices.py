@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from piaoma import wire
 from piaoma.desk import (
-    announcing,
     deliver,
     direct,
+    happenings,
     merchant,
     receipts,
     records,
@@ -19,7 +19,6 @@ from piaoma.desk import (
     told,
     webhooks,
 )
-from piaoma.desk.events import note
 from piaoma.desk.log import bundle_of
 from piaoma.desk.views import view
 from piaoma.documents.formats import file_name
@@ -30,7 +29,7 @@ from piaoma.web.console.search import read_wanted
 from piaoma.web.files import TYPES
 
 from .operation import Answer, Bytes, Call
-from .reading import REASONS, buyer_of, draft_of
+from .reading import REASONS, buyer_of, offer_of
 
 LISTED_MAX = 50  # red forms, and requests for a 换开, that are listed
 
@@ -38,20 +37,26 @@ LISTED_MAX = 50  # red forms, and requests for a 换开, that are listed
 async def preview(call: Call) -> wire.Preview:
     """The figures, and every fault at once; nothing is issued."""
     shop = await merchant.merchant(call.office, call.merchant_id)
-    draft = await draft_of(call, shop)
-    sums = direct.preview(call.office, draft)
+    offer = await offer_of(call, shop)
+    sums = direct.figures(call.office, shop, offer, _believed(call.body))
     return wire.Preview(
         amount=told.yuan(sums.amount), tax=told.yuan(sums.tax), total=told.yuan(sums.inclusive),
-        total_in_words=sums.words, lines=len(draft.lines),
+        total_in_words=sums.words, lines=len(offer.lines),
     )  # fmt: skip
+
+
+def _believed(sent: wire.NewInvoice) -> Decimal | None:
+    return None if sent.total is None else Decimal(sent.total)
 
 
 async def issue(call: Call) -> Answer:
     """开具 without a code."""
     sent: wire.NewInvoice = call.body
     shop = await merchant.merchant(call.office, call.merchant_id)
-    by, draft = await call.at_till(sent.till_id), await draft_of(call, shop)
-    outcome = await direct.issue_straight(call.office, by, draft, issue_id=call.made_from, email=sent.email)
+    by, offer = await call.at_till(sent.till_id), await offer_of(call, shop)
+    outcome = await direct.issue_straight(
+        call.office, by, shop, offer, issue_id=call.made_from, email=sent.email, total=_believed(sent)
+    )
     if outcome.state is IssueState.REFUSED:
         raise Refused(*outcome.refusals)
     standing = direct.Standing(call.made_from, outcome.state, outcome.number)
@@ -145,9 +150,8 @@ async def raise_red_form(call: Call) -> wire.RedForm:
         lines = await red.lines_back(office, call.merchant_id, number, back)
     raised = await red.raise_form(
         office, call.merchant_id, number, REASONS[sent.reason], lines, form_id=call.made_from,
-        made_by=call.actor.name, then_issue=sent.issue,
+        actor=call.actor, then_issue=sent.issue,
     )  # fmt: skip
-    await note(office, call.actor, "red.raise", number, after={"form": raised.form_id})
     return told.red_form_of(raised, call.language)
 
 
@@ -178,13 +182,12 @@ async def act_on_red_form(call: Call) -> wire.RedForm:
     if act == "issue":
         if side is not Side.SELLER:
             raise refuse("RED-FORM-SIDE", "form")
-        outcome = await red.issue_of(office, form)
+        outcome = await red.issue_by(office, call.actor, form)
         if outcome.refusals:
             raise Refused(*outcome.refusals)
     else:
-        form = await red.act(office, form, _EVENTS[act], side)
+        form = await red.act(office, form, _EVENTS[act], side, call.actor)
         await reissue.follow(office, form)
-    await note(office, call.actor, "red.act", form.blue_number, after={"act": act})
     return await show_red_form(call)
 
 
@@ -192,10 +195,7 @@ async def start_reissue(call: Call) -> wire.Reissue:
     """换开: the right title."""
     office, number = call.office, call.path("number")
     buyer = buyer_of(call.body.buyer)
-    one = await reissue.start(
-        office, call.merchant_id, number, buyer, reissue_id=call.made_from, made_by=call.actor.name
-    )
-    await note(office, call.actor, "reissue.start", number, after={"name": buyer.name})
+    one = await reissue.start(office, call.actor, number, buyer, reissue_id=call.made_from)
     return told.reissue_of(one, call.language)
 
 
@@ -220,12 +220,11 @@ async def act_on_reissue(call: Call) -> wire.Reissue:
     if found is None:
         raise refuse("REISSUE-NOT-FOUND")
     if act == "approve":
-        one = await reissue.approve(office, call.merchant_id, reissue_id, call.actor.name)
+        one = await reissue.approve(office, call.actor, reissue_id)
     elif act == "decline":
-        one = await reissue.decline(office, call.merchant_id, reissue_id, call.actor.name)
+        one = await reissue.decline(office, call.actor, reissue_id)
     else:
-        one = await reissue.retry(office, call.merchant_id, reissue_id)
-    await note(office, call.actor, "reissue.act", one.blue_number, after={"act": act})
+        one = await reissue.retry(office, call.actor, reissue_id)
     return told.reissue_of(one, call.language)
 
 
@@ -234,12 +233,12 @@ async def act_on_reissue(call: Call) -> wire.Reissue:
 
 async def list_events(call: Call) -> wire.Events:
     """What happened, oldest first."""
-    return await announcing.list_events(call.office, call.merchant_id, call.query("cursor"), call.query("type"))
+    return await happenings.list_events(call.office, call.merchant_id, call.query("cursor"), call.query("type"))
 
 
 async def show_event(call: Call) -> wire.Event:
     """One event."""
-    return await announcing.event(call.office, call.merchant_id, call.path("id"))
+    return await happenings.event(call.office, call.merchant_id, call.path("id"))
 
 
 async def replay_event(call: Call) -> wire.Event:

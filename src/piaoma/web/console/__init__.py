@@ -2,15 +2,25 @@
 
 from . import (
     account,
+    anomalies,
     api_keys,
+    batches,
+    behind,
+    buyers,
+    checkup,
     codes,
     corrections,
     customers,
     entry,
     exports,
+    helpdesk,
     inbox,
     invoices,
+    issuing,
     links,
+    month,
+    payments,
+    received,
     reports,
     settings,
     sheets,
@@ -23,7 +33,9 @@ from . import (
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *account.routes, *staff.routes, *trail.routes, *api_keys.routes, *webhooks.routes,
+    *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
+    *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
+    *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *anomalies.routes,
+    *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
+    *api_keys.routes, *webhooks.routes,
 ])  # fmt: skip

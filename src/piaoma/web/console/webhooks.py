@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import announcing, webhooks
+from piaoma.desk import happenings, webhooks
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
@@ -33,7 +33,7 @@ async def _list_page(
     office = office_of(request)
     return show(
         request, session, "webhooks.html", status_of(refusals) if refusals else 200,
-        errors=explained(request, refusals), form=form or {}, types=announcing.TYPES[:-1],
+        errors=explained(request, refusals), form=form or {}, types=happenings.TYPES[:-1],
         found=await webhooks.list_webhooks(office, session.merchant_id),
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ async def _list_page(
 async def add_webhook(request: Request, session: Session) -> Response:
     """A new endpoint; its page shows the secret, once."""
     form, office = await read_form(request), office_of(request)
-    types = [one for one in announcing.TYPES if f"type:{one}" in form]
+    types = [one for one in happenings.TYPES if f"type:{one}" in form]
     try:
         made = await webhooks.make(office, session.actor, form.get("url", ""), types)
     except Refused as refused:

@@ -22,7 +22,7 @@ from tests.web.browsing import browse
 from tests.web.people import another_browser, csrf_of, hire, owner
 from tests.web.programs import ORDER, Program
 
-KEYS, HOOKS = "/console/settings/api", "/console/settings/webhooks"
+KEYS, HOOKS = "/console/settings/api", "/console/settings/api/webhooks"
 CONSOLE_BYTES_MAX, PAGE_BYTES_MAX = 80_000, 30_000
 
 

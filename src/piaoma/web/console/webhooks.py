@@ -64,7 +64,8 @@ async def _webhook_page(request: Request, session: Session, webhook_id: int, sec
     return show(
         request, session, "webhook.html", one=found, secret=secret, state=state, states=STATES, opened=opened,
         messages=await webhooks.sendings(office, session.merchant_id, webhook_id, state, asked.get("cursor", "")),
-        done=asked.get("done", ""), hours=webhooks.OVERLAP_HOURS, page_path=f"/console/settings/webhooks/{webhook_id}",
+        done=asked.get("done", ""), hours=webhooks.OVERLAP_HOURS,
+        page_path=f"/console/settings/api/webhooks/{webhook_id}",
     )  # fmt: skip
 
 
@@ -76,20 +77,20 @@ async def change_webhook(request: Request, session: Session) -> Response:
         if act in form:
             await webhooks.change(office, session.actor, webhook_id, act)
             target = "" if act == "remove" else f"/{webhook_id}"
-            return RedirectResponse(f"/console/settings/webhooks{target}", 303)
+            return RedirectResponse(f"/console/settings/api/webhooks{target}", 303)
     if "rotate" in form:
         made = await webhooks.rotate(office, session.actor, webhook_id)
         return await _webhook_page(request, session, webhook_id, secret=made.secret)
     if "replay" in form:
         await webhooks.replay(office, session.actor, webhook_id, form["replay"][:JOB_ID_MAX])
-        return RedirectResponse(f"/console/settings/webhooks/{webhook_id}?done=replay#messages", 303)
+        return RedirectResponse(f"/console/settings/api/webhooks/{webhook_id}?done=replay#messages", 303)
     await webhooks.send_test(office, session.actor, webhook_id)
-    return RedirectResponse(f"/console/settings/webhooks/{webhook_id}?done=test#messages", 303)
+    return RedirectResponse(f"/console/settings/api/webhooks/{webhook_id}?done=test#messages", 303)
 
 
 routes = [
-    Route("/console/settings/webhooks", page(list_webhooks)),
-    Route("/console/settings/webhooks", page(add_webhook), methods=["POST"]),
-    Route("/console/settings/webhooks/{webhook_id}", page(show_webhook)),
-    Route("/console/settings/webhooks/{webhook_id}", page(change_webhook), methods=["POST"]),
+    Route("/console/settings/api/webhooks", page(list_webhooks)),
+    Route("/console/settings/api/webhooks", page(add_webhook), methods=["POST"]),
+    Route("/console/settings/api/webhooks/{webhook_id}", page(show_webhook)),
+    Route("/console/settings/api/webhooks/{webhook_id}", page(change_webhook), methods=["POST"]),
 ]

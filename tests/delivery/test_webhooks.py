@@ -23,9 +23,10 @@ from piaoma import wire
 from piaoma.delivery import destination, post, webhook
 from piaoma.delivery.destination import checked, is_allowed, networks_of, parse
 from piaoma.desk import api_keys, codes, deliver, direct, scan, webhooks
+from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
-from piaoma.invoice.draft import Draft, InvoiceKind
+from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.red_form import RedReason
 from piaoma.invoice.refusal import Refused
 from tests.conftest import COMPANY, MEAL, Shop, new_shop, with_shop
@@ -47,18 +48,20 @@ def tell(config: Config, story: Story) -> None:
 
 async def issued(shop: Shop, key: str = "") -> str:
     """An invoice; its number."""
-    draft = Draft(InvoiceKind.GENERAL, shop.merchant.seller, COMPANY, (MEAL,), drawer="某某")
+    offer = Offer(InvoiceKind.GENERAL, (MEAL,), buyer=COMPANY)
     count = len(await shop.office.database.read("SELECT 1 FROM invoices"))
-    outcome = await direct.issue_straight(shop.office, shop.actor, draft, issue_id=key or f"order-{count}")
+    outcome = await direct.issue_straight(
+        shop.office, shop.actor, shop.merchant, offer, issue_id=key or f"order-{count}"
+    )
     assert outcome.number
     return outcome.number
 
 
 async def work(shop: Shop) -> None:
     """Everything that is due, handed on."""
-    while await shop.office.announcements.work_once():
+    while await shop.office.happenings.work_once():
         pass
-    await shop.office.announcements.work_once()
+    await shop.office.happenings.work_once()
     for _ in range(20):
         before = await states(shop)
         await shop.office.webhooks.work_once()
@@ -86,7 +89,7 @@ def test_an_invoice_is_announced_with_a_signature_that_anybodys_library_verifies
 
     async def story(shop: Shop, receiver: Receiver) -> None:
         await issued(shop)
-        assert await shop.office.database.read("SELECT 1 FROM announcements") == []
+        assert await shop.office.database.read("SELECT 1 FROM happenings") == []
         made = await webhooks.make(shop.office, shop.actor, receiver.url)
         number = await issued(shop)
         await work(shop)
@@ -199,7 +202,7 @@ def test_a_receiver_that_hangs_or_never_ends_is_cut_off(tmp_path: Path, monkeypa
 
 
 async def _event(shop: Shop) -> str:
-    return str((await shop.office.database.read("SELECT job_id FROM announcements ORDER BY place"))[0][0])
+    return str((await shop.office.database.read("SELECT job_id FROM happenings ORDER BY place"))[0][0])
 
 
 def test_a_receiver_that_is_away_is_tried_for_three_days_and_then_visibly_given_up(tmp_path: Path) -> None:
@@ -341,7 +344,7 @@ def test_a_worker_that_dies_between_post_and_record_sends_again_under_the_same_i
                 shop = await new_shop(office)
                 await webhooks.make(office, shop.actor, receiver.url)
                 await issued(shop)
-                await office.announcements.work_once()
+                await office.happenings.work_once()
                 carrier = office.webhooks._carriers["webhook"]
                 monkey = pytest.MonkeyPatch()
                 monkey.setattr(carrier, "_keep", lambda *a, **k: asyncio.sleep(3600))
@@ -515,7 +518,7 @@ def test_old_events_are_forgotten_and_waiting_ones_are_not(config: Config) -> No
         await work(shop)
         with time_machine.travel(datetime.now(UTC) + timedelta(days=91), tick=True):
             assert await webhooks.forget_old(shop.office) == 3
-        assert len(await states(shop)) == len(await shop.office.database.read("SELECT 1 FROM announcements")) == 1
+        assert len(await states(shop)) == len(await shop.office.database.read("SELECT 1 FROM happenings")) == 1
         keys = await api_keys.list_keys(shop.office, shop.id)
         assert keys == []
 

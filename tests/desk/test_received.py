@@ -368,4 +368,5 @@ def test_nothing_that_was_issued_received_or_recorded_is_ever_deleted() -> None:
         found = re.findall(rf"DELETE FROM ({kept})\b", text)
         assert found in ([], ["red_lines"]), file.name  # of an issue that was refused: nothing came of it
     for route in ROUTES:
-        assert "DELETE" not in (route.methods or ()), route.path
+        removable = route.path in ("/api/v1/goods/{id}", "/api/v1/webhooks/{id}")
+        assert removable or "DELETE" not in (route.methods or ()), route.path

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from piaoma.delivery import outbox, report, webhook
-from piaoma.desk import announcing, api_keys, codes, deliver, merchant, once, receipts, records, shelf, timeline
+from piaoma.desk import api_keys, codes, deliver, merchant, once, receipts, records, shelf, timeline
+from piaoma.desk import happenings as happened
 from piaoma.index import following, selecting
-from piaoma.store import announcements, migrations, settle, writer
+from piaoma.store import happenings, migrations, settle, writer
 from piaoma.store.sqlite import DIALECT
 
 BY_KEYS = {
@@ -49,15 +50,15 @@ BY_KEYS = {
     "in the log": timeline._LOGGED,
     "opens": timeline._OPENS,
     "lock": settle._LOCK.format(for_update=""),
-    "announce": announcements.ANNOUNCE,
+    "announce": happenings.ANNOUNCE,
     "requests of programs": once._FIND.format(keys=DIALECT.int_text_keys, for_update=""),
     "request done": once._UPDATE,
     "one key": api_keys._ONE,
     "due webhooks": outbox._DUE.format(table="webhook_jobs", skip_locked="", unless=f"AND NOT ({webhook.UNLESS})"),
     "message of a webhook": webhook._MESSAGE,
     "tries of a webhook": webhook._COUNT_TRIES,
-    "due events": outbox._DUE.format(table="announcements", skip_locked="", unless=""),
-    "one event": announcing._ONE,
+    "due events": outbox._DUE.format(table="happenings", skip_locked="", unless=""),
+    "one event": happened._ONE,
     "purge of requests": once.OLD,
 }
 # The columns that a search of a table must be bound by; a shorter prefix would look through a merchant's whole year.
@@ -79,7 +80,7 @@ KEYS = {
     "webhooks": "merchant_id=? AND webhook_id=?",
     "webhook_jobs": "merchant_id=? AND ",
     "webhook_tries": "merchant_id=? AND job_id=?",
-    "announcements": "merchant_id=? AND job_id=?",
+    "happenings": "merchant_id=? AND job_id=?",
 }
 ALIASES = {"j": "jobs", "r": "receipts", "c": "codes", "s": "issues", "i": "invoices", "m": "merchants"}
 
@@ -116,7 +117,7 @@ def faults(store: sqlite3.Connection, statement: str) -> list[str]:
                     "issues_open",
                     "jobs_waiting",
                     "jobs_contacts",
-                    "announcements_waiting",
+                    "happenings_waiting",
                     "api_requests_old",
                 )
             )

@@ -14,7 +14,7 @@ import time_machine
 
 from piaoma import wire
 from piaoma.channels import Numbering, SandboxAuthority
-from piaoma.desk import announcing, api_keys, codes, goods, once, records
+from piaoma.desk import api_keys, codes, goods, happenings, once, records
 from piaoma.desk.config import Config
 from piaoma.desk.office import Office, open_office
 from piaoma.desk.pursue import pursue_once
@@ -264,7 +264,7 @@ def test_every_example_of_the_reference_does_what_it_says(config: Config) -> Non
         for name, places in (("item", {"id": item.id}), ("red_form", {"id": form.id}), ("reissue", {"id": anew.id})):
             await do(name, **places)
         await do("remove_goods", id=item.id)
-        while await shop.office.announcements.work_once():
+        while await shop.office.happenings.work_once():
             pass
         with time_machine.travel(shop.office.now() + timedelta(seconds=5), tick=True):
             events = await do("events")
@@ -419,10 +419,10 @@ def test_an_open_outcome_is_told_as_open_and_asked_after(tmp_path: Path) -> None
             await pursue_once(office)
             told = (await app.get(path)).json()
             assert told["state"] == "issued" and told["invoice"]["number"] == told["number"]
-            while await office.announcements.work_once():
+            while await office.happenings.work_once():
                 pass
         with time_machine.travel(office.now() + timedelta(seconds=90), tick=True):
-            events = await announcing.list_events(office, shop.id)
+            events = await happenings.list_events(office, shop.id)
             assert [one.data["number"] for one in events.items][-1] == told["number"]
         assert await _count(shop, "invoices") == 2
 
@@ -469,10 +469,10 @@ def test_lists_go_on_where_they_stopped(tmp_path: Path, monkeypatch: pytest.Monk
         assert len(ids) == len(set(ids)) == 8 and second["next_cursor"] == ""
         for each in ids[:3]:
             assert (await app.post(f"/codes/{each}/revoke")).status_code == 200
-        await shop.office.announcements.work_once()
+        await shop.office.happenings.work_once()
         assert (await app.get("/events")).json()["items"] == [], "held back for a moment, so that none is passed over"
         with time_machine.travel(shop.office.now() + timedelta(seconds=5), tick=True):
-            events = await announcing.list_events(shop.office, shop.id)
+            events = await happenings.list_events(shop.office, shop.id)
             assert [one.data["id"] for one in events.items] == ids[:3]
             assert [one.sequence for one in events.items] == sorted(one.sequence for one in events.items)
             again = (await app.get("/events", params={"cursor": events.next_cursor})).json()

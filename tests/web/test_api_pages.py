@@ -22,7 +22,7 @@ from tests.web.browsing import browse
 from tests.web.people import another_browser, csrf_of, hire, owner
 from tests.web.programs import ORDER, Program
 
-KEYS, HOOKS = "/console/settings/api", "/console/settings/webhooks"
+KEYS, HOOKS = "/console/settings/api", "/console/settings/api/webhooks"
 CONSOLE_BYTES_MAX, PAGE_BYTES_MAX = 80_000, 30_000
 
 
@@ -115,7 +115,7 @@ def test_an_owner_follows_what_was_sent_and_sends_it_again(tmp_path: Path) -> No
             assert one.types == ("invoice.issued",) and secret not in (await browser.get(path)).text
             receiver.way = "fail"
             assert (await post(path, test="1")).status_code == 303
-            await shop.office.announcements.work_once()
+            await shop.office.happenings.work_once()
             await shop.office.webhooks.work_once()
             page = await browser.get(path)
             assert "HTTP 500" in page.text and "一直失败" in page.text

@@ -168,7 +168,7 @@ def shown(body: bytes) -> str:
 
 _MESSAGE = """
 SELECT j.webhook_id, j.event_id, a.content, w.url, w.secret, w.old_secret, w.old_until_ms, w.failures
-FROM webhook_jobs j JOIN announcements a ON a.merchant_id = j.merchant_id AND a.job_id = j.event_id
+FROM webhook_jobs j JOIN happenings a ON a.merchant_id = j.merchant_id AND a.job_id = j.event_id
 JOIN webhooks w ON w.merchant_id = j.merchant_id AND w.webhook_id = j.webhook_id
 WHERE j.merchant_id = $1 AND j.job_id = $2
 """

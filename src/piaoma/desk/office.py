@@ -50,7 +50,6 @@ from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.sealed_file import load_or_create_key
 
 from . import devices, failures
-from .announcing import AnnounceCarrier, announce_dead
 from .api_keys import sealing_key
 from .approve import finish_for_ever
 from .batches import keep_batches
@@ -58,6 +57,7 @@ from .buyers import keep_buyers
 from .config import Config
 from .exports import keep_tidy
 from .forwarding import keep_forwarding
+from .happenings import HappeningCarrier, announce_dead
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
@@ -138,7 +138,7 @@ class Office:
         )
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
-        self.announcements = Outbox(database, {"announce": AnnounceCarrier(self)}, now, "announcements")
+        self.happenings = Outbox(database, {"announce": HappeningCarrier(self)}, now, "happenings")
         self.once = Once(self)
         self.webhooks = self.webhooks_by(resolve)
         self.provisioning: dict[int, asyncio.Lock] = {}
@@ -170,7 +170,7 @@ class Office:
         )
 
     async def announce_dead(self, transaction: Transaction, jobs: Sequence[Job]) -> None:
-        """See ``announcing.announce_dead``."""
+        """See ``happenings.announce_dead``."""
         await announce_dead(transaction, jobs, self.now())
 
     @property
@@ -285,7 +285,7 @@ async def open_office(
                 tasks = [
                     asyncio.create_task(office.outbox.run()),
                     asyncio.create_task(office.notices.run()),
-                    asyncio.create_task(office.announcements.run()),
+                    asyncio.create_task(office.happenings.run()),
                     *(asyncio.create_task(office.webhooks.run()) for _ in range(WEBHOOK_WORKERS_MAX)),
                     asyncio.create_task(keep_forgetting(office)),
                     asyncio.create_task(forget_events(office)),

@@ -66,8 +66,9 @@ def code_of(one: codes.Code, language: Language) -> wire.Code:
     """A code."""
     return wire.Code(
         id=str(one.code_id), url=one.url, state=one.state.value, kind=KINDS[one.kind], total=yuan(one.total),
-        summary=one.summary, buyer_name=one.buyer_name, number=one.number, created_at=one.created_at,
-        created_by=one.created_by, expires_at=one.expires_at, refusals=refusals_of(one.refusals, language),
+        summary=one.summary, own_number=one.offer.own_number, buyer_name=one.buyer_name, number=one.number,
+        created_at=one.created_at, created_by=one.created_by, expires_at=one.expires_at,
+        refusals=refusals_of(one.refusals, language),
     )  # fmt: skip
 
 

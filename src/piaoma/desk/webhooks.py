@@ -20,9 +20,9 @@ from piaoma.delivery.webhook import SECRET_PREFIX
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Row, Transaction, announce, milliseconds, write_block
 
-from .announcing import ADD_JOB, TYPES
-from .announcing import KEPT_DAYS as EVENT_DAYS
 from .events import Actor, record
+from .happenings import ADD_JOB, TYPES
+from .happenings import KEPT_DAYS as EVENT_DAYS
 from .page import Page, cut, resume
 from .turns import take_turns
 
@@ -254,7 +254,7 @@ async def sendings(
 _SENDINGS = """
 SELECT j.job_id, j.event_id, a.type, j.number, j.state, j.attempts, j.next_at_ms, j.created_at_ms, j.done_at_ms,
        j.last_error, j.place
-FROM webhook_jobs j JOIN announcements a ON a.merchant_id = j.merchant_id AND a.job_id = j.event_id
+FROM webhook_jobs j JOIN happenings a ON a.merchant_id = j.merchant_id AND a.job_id = j.event_id
 """
 
 
@@ -272,7 +272,7 @@ async def sending(office: Office, merchant_id: int, job_id: str) -> tuple[Sendin
         raise refuse("EVENT-NOT-FOUND")
     found = _sending(office, rows[0])
     content = await office.database.read_by_key(
-        "SELECT content FROM announcements WHERE merchant_id = $1 AND job_id = $2", merchant_id, found.event_id
+        "SELECT content FROM happenings WHERE merchant_id = $1 AND job_id = $2", merchant_id, found.event_id
     )
     assert content is not None
     zone = office.now().tzinfo
@@ -326,7 +326,7 @@ AND state = 'dead' AND job_id IN (
 async def replay_event(office: Office, by: Actor, event_id: str) -> int:
     """Send an event to every endpoint again, also to one that was added since; how many. Raises EVENT-NOT-FOUND."""
     row = await office.database.read_by_key(
-        "SELECT number, place FROM announcements WHERE merchant_id = $1 AND job_id = $2 AND content <> ''",
+        "SELECT number, place FROM happenings WHERE merchant_id = $1 AND job_id = $2 AND content <> ''",
         by.merchant_id, event_id,
     )  # fmt: skip
     if row is None:
@@ -359,6 +359,6 @@ async def forget_old(office: Office) -> int:
 _OLD = (
     "DELETE FROM webhook_tries WHERE at_ms < $1",
     "DELETE FROM webhook_jobs WHERE created_at_ms < $1 AND state <> 'waiting'",
-    "DELETE FROM announcements WHERE created_at_ms < $1 AND state = 'done' AND NOT EXISTS (SELECT 1 FROM webhook_jobs j"
-    " WHERE j.merchant_id = announcements.merchant_id AND j.event_id = announcements.job_id)",
+    "DELETE FROM happenings WHERE created_at_ms < $1 AND state = 'done' AND NOT EXISTS (SELECT 1 FROM webhook_jobs j"
+    " WHERE j.merchant_id = happenings.merchant_id AND j.event_id = happenings.job_id)",
 )

@@ -5,9 +5,9 @@ durable, and rows. Only this room opens a database. Both engines keep one contra
 tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
-from .announcements import announce
 from .audit import Finding, Invariant, audit
 from .database import Also, Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .happenings import announce
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database

@@ -15,8 +15,8 @@ import msgspec
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import merkle
 
-from .announcements import ANNOUNCE, announce, issued_values
 from .database import Database, Row, Transaction, write_block
+from .happenings import ANNOUNCE, announce, issued_values
 from .plan import PREFIX_DIGITS, milliseconds, reserved_fen
 from .reds import red_issued, red_refused
 from .submission import IssueRequest, IssueState, Outcome

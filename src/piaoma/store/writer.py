@@ -19,8 +19,8 @@ from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refusal
 from piaoma.trust import SignerDown, merkle
 
-from .announcements import ANNOUNCE_ALL, issued_values
 from .database import Database, Row, Transaction, write_block
+from .happenings import ANNOUNCE_ALL, issued_values
 from .plan import (
     BlockRow,
     CodeRow,

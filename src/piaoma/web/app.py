@@ -43,8 +43,8 @@ CUSTOMER = [
 ]  # fmt: skip
 # Tried in this order.
 ROUTES = [
-    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes, *api.routes,
-    *console.routes, *operator.routes,
+    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes,
+    *api.routes, *console.routes, *operator.routes,
 ]  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class NewCode(Sent, frozen=True, kw_only=True):
     remark: Text = ""
     buyer: Buyer | None = None
     days: Annotated[int, Meta(ge=1, le=365)] = 30
+    own_number: Text = ""
     till_id: Id | None = None
 
 
@@ -88,6 +89,7 @@ class NewInvoice(Sent, frozen=True, kw_only=True):
     print_buyer_bank: bool = False
     total: Yuan | None = None
     email: Text = ""
+    own_number: Text = ""
     till_id: Id | None = None
 
 

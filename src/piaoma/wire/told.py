@@ -77,6 +77,7 @@ class Code(Told, frozen=True):
     kind: Kind
     total: Yuan
     summary: str
+    own_number: str
     buyer_name: str | None
     number: str | None
     created_at: datetime

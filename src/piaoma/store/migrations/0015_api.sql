@@ -39,7 +39,7 @@ ALTER TABLE merchants ADD COLUMN announces BIGINT NOT NULL DEFAULT 0;
 -- What happened (事件), written with it; the same columns as jobs, for one worker hands all of them on. number is what
 -- keeps its order: the invoice that started it, or the code. place grows with the time. content is made when it is
 -- handed on, and is the same bytes to everybody and for ever.
-CREATE TABLE announcements (
+CREATE TABLE happenings (
     merchant_id    BIGINT NOT NULL REFERENCES merchants (merchant_id),
     job_id         TEXT NOT NULL,
     kind           TEXT NOT NULL DEFAULT 'announce' CHECK (kind = 'announce'),
@@ -57,9 +57,9 @@ CREATE TABLE announcements (
     done_at_ms     BIGINT,
     PRIMARY KEY (merchant_id, job_id)
 );
-CREATE INDEX announcements_waiting ON announcements (kind, next_at_ms) WHERE state = 'waiting';
-CREATE INDEX announcements_by_place ON announcements (merchant_id, place);
-CREATE INDEX announcements_old ON announcements (created_at_ms);
+CREATE INDEX happenings_waiting ON happenings (kind, next_at_ms) WHERE state = 'waiting';
+CREATE INDEX happenings_by_place ON happenings (merchant_id, place);
+CREATE INDEX happenings_old ON happenings (created_at_ms);
 
 -- An endpoint (推送地址). Secrets are sealed under a key of the data folder. rests_until_ms keeps one that does not
 -- answer from taking the time of the others.

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from piaoma import wire
 from piaoma.desk import (
-    announcing,
     deliver,
     direct,
+    happenings,
     merchant,
     receipts,
     records,
@@ -29,7 +29,7 @@ from piaoma.web.console.search import read_wanted
 from piaoma.web.files import TYPES
 
 from .operation import Answer, Bytes, Call
-from .reading import REASONS, buyer_of, draft_of
+from .reading import REASONS, buyer_of, offer_of
 
 LISTED_MAX = 50  # red forms, and requests for a 换开, that are listed
 
@@ -37,20 +37,26 @@ LISTED_MAX = 50  # red forms, and requests for a 换开, that are listed
 async def preview(call: Call) -> wire.Preview:
     """The figures, and every fault at once; nothing is issued."""
     shop = await merchant.merchant(call.office, call.merchant_id)
-    draft = await draft_of(call, shop)
-    sums = direct.preview(call.office, draft)
+    offer = await offer_of(call, shop)
+    sums = direct.figures(call.office, shop, offer, _believed(call.body))
     return wire.Preview(
         amount=told.yuan(sums.amount), tax=told.yuan(sums.tax), total=told.yuan(sums.inclusive),
-        total_in_words=sums.words, lines=len(draft.lines),
+        total_in_words=sums.words, lines=len(offer.lines),
     )  # fmt: skip
+
+
+def _believed(sent: wire.NewInvoice) -> Decimal | None:
+    return None if sent.total is None else Decimal(sent.total)
 
 
 async def issue(call: Call) -> Answer:
     """开具 without a code."""
     sent: wire.NewInvoice = call.body
     shop = await merchant.merchant(call.office, call.merchant_id)
-    by, draft = await call.at_till(sent.till_id), await draft_of(call, shop)
-    outcome = await direct.issue_straight(call.office, by, draft, issue_id=call.made_from, email=sent.email)
+    by, offer = await call.at_till(sent.till_id), await offer_of(call, shop)
+    outcome = await direct.issue_straight(
+        call.office, by, shop, offer, issue_id=call.made_from, email=sent.email, total=_believed(sent)
+    )
     if outcome.state is IssueState.REFUSED:
         raise Refused(*outcome.refusals)
     standing = direct.Standing(call.made_from, outcome.state, outcome.number)
@@ -227,12 +233,12 @@ async def act_on_reissue(call: Call) -> wire.Reissue:
 
 async def list_events(call: Call) -> wire.Events:
     """What happened, oldest first."""
-    return await announcing.list_events(call.office, call.merchant_id, call.query("cursor"), call.query("type"))
+    return await happenings.list_events(call.office, call.merchant_id, call.query("cursor"), call.query("type"))
 
 
 async def show_event(call: Call) -> wire.Event:
     """One event."""
-    return await announcing.event(call.office, call.merchant_id, call.path("id"))
+    return await happenings.event(call.office, call.merchant_id, call.path("id"))
 
 
 async def replay_event(call: Call) -> wire.Event:

@@ -8,16 +8,17 @@ import msgspec
 
 from piaoma import wire
 from piaoma.desk import goods
-from piaoma.desk.codes import Offer
+from piaoma.desk.codes import OWN_NUMBER_MAX, Offer
 from piaoma.desk.goods import Goods, GoodsForm
 from piaoma.desk.merchant import Merchant
 from piaoma.desk.office import Office
 from piaoma.invoice import lines as line_arithmetic
 from piaoma.invoice import taxpayer_id
-from piaoma.invoice.draft import Draft, InvoiceKind, Line, LineKind, Pricing, ZeroKind
+from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing, ZeroKind
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.red_form import RedReason
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
+from piaoma.invoice.rules import text
 
 from .operation import Call
 
@@ -35,24 +36,19 @@ def buyer_of(sent: wire.Buyer) -> Buyer:
 
 
 async def offer_of(call: Call, shop: Merchant) -> Offer:
-    """What a code offers. Raises ``Refused`` with every fault of its lines."""
-    sent: wire.NewCode = call.body
+    """What a code offers, or an order is to be invoiced with. Raises ``Refused`` with every fault of its lines."""
+    sent: wire.NewCode | wire.NewInvoice = call.body
+    if sent.own_number:
+        refuse_all(text.check(sent.own_number, "own_number", OWN_NUMBER_MAX))
     lines = await _lines(call.office, shop, sent.lines)
-    buyer = None if sent.buyer is None else buyer_of(sent.buyer)
-    return Offer(KINDS[sent.kind], lines, Pricing(sent.pricing), remark=sent.remark.strip(), buyer=buyer)
-
-
-async def draft_of(call: Call, shop: Merchant) -> Draft:
-    """What is to be issued straight. Raises ``Refused`` with every fault of its lines."""
-    sent: wire.NewInvoice = call.body
-    kind = KINDS[sent.kind]
-    return Draft(
-        kind=kind, seller=shop.seller, buyer=buyer_of(sent.buyer),
-        lines=await _lines(call.office, shop, sent.lines), pricing=Pricing(sent.pricing), drawer=shop.drawer,
-        remark=sent.remark.strip(), print_seller_bank=sent.print_seller_bank or kind is InvoiceKind.SPECIAL,
-        print_buyer_bank=sent.print_buyer_bank,
-        total_inclusive=None if sent.total is None else Decimal(sent.total),
+    offer = Offer(
+        KINDS[sent.kind], lines, Pricing(sent.pricing), remark=sent.remark.strip(),
+        buyer=None if sent.buyer is None else buyer_of(sent.buyer), own_number=sent.own_number.strip(),
     )  # fmt: skip
+    if isinstance(sent, wire.NewCode):
+        return offer
+    printed = True if sent.print_seller_bank else None  # None: as the kind wants it
+    return msgspec.structs.replace(offer, seller_bank=printed, buyer_bank=sent.print_buyer_bank)
 
 
 async def _lines(office: Office, shop: Merchant, sent: list[wire.Line]) -> tuple[Line, ...]:

@@ -50,7 +50,8 @@ async def reference(request: Request) -> Response:
         groups.setdefault(row.tag, []).append(_shown(row, language))
     return render(
         request, "reference.html", groups=groups, base=BASE, host=office_of(request).config.base_url,
-        mode=mode_of(office_of(request)), types={name: _fields(name) for name in PARTS},
+        sample=msgspec.json.encode(example_of("make_code")).decode(), mode=mode_of(office_of(request)),
+        types={name: _fields(name) for name in PARTS},
     )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from piaoma import wire
-from piaoma.desk.announcing import TYPES as EVENT_TYPES
 from piaoma.desk.api_keys import Scope
 from piaoma.desk.codes import CodeState
+from piaoma.desk.happenings import TYPES as EVENT_TYPES
 from piaoma.desk.receipts import NARROWINGS
 from piaoma.web.files import TYPES as FILES
 

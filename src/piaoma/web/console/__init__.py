@@ -37,5 +37,5 @@ routes = declared([
     *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
     *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *anomalies.routes,
     *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
-    *api_keys.routes, *webhooks.routes,
+    *webhooks.routes, *api_keys.routes,
 ])  # fmt: skip

@@ -68,7 +68,6 @@ GROUPS = (
         Place("/console/settings/channel", "nav_channel"),
         Place("/console/settings/security", "nav_security"),
         Place("/console/settings/api", "nav_api"),
-        Place("/console/settings/webhooks", "webhooks"),
         Place("/console/settings/corrections", "rules_title"),
         Place("/console/settings/anomalies", "watching_title"),
         Place("/console/events", "nav_trail"),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import announcing, webhooks
+from piaoma.desk import happenings, webhooks
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
@@ -33,7 +33,7 @@ async def _list_page(
     office = office_of(request)
     return show(
         request, session, "webhooks.html", status_of(refusals) if refusals else 200,
-        errors=explained(request, refusals), form=form or {}, types=announcing.TYPES[:-1],
+        errors=explained(request, refusals), form=form or {}, types=happenings.TYPES[:-1],
         found=await webhooks.list_webhooks(office, session.merchant_id),
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ async def _list_page(
 async def add_webhook(request: Request, session: Session) -> Response:
     """A new endpoint; its page shows the secret, once."""
     form, office = await read_form(request), office_of(request)
-    types = [one for one in announcing.TYPES if f"type:{one}" in form]
+    types = [one for one in happenings.TYPES if f"type:{one}" in form]
     try:
         made = await webhooks.make(office, session.actor, form.get("url", ""), types)
     except Refused as refused:
@@ -64,7 +64,8 @@ async def _webhook_page(request: Request, session: Session, webhook_id: int, sec
     return show(
         request, session, "webhook.html", one=found, secret=secret, state=state, states=STATES, opened=opened,
         messages=await webhooks.sendings(office, session.merchant_id, webhook_id, state, asked.get("cursor", "")),
-        done=asked.get("done", ""), hours=webhooks.OVERLAP_HOURS, page_path=f"/console/settings/webhooks/{webhook_id}",
+        done=asked.get("done", ""), hours=webhooks.OVERLAP_HOURS,
+        page_path=f"/console/settings/api/webhooks/{webhook_id}",
     )  # fmt: skip
 
 
@@ -76,20 +77,20 @@ async def change_webhook(request: Request, session: Session) -> Response:
         if act in form:
             await webhooks.change(office, session.actor, webhook_id, act)
             target = "" if act == "remove" else f"/{webhook_id}"
-            return RedirectResponse(f"/console/settings/webhooks{target}", 303)
+            return RedirectResponse(f"/console/settings/api/webhooks{target}", 303)
     if "rotate" in form:
         made = await webhooks.rotate(office, session.actor, webhook_id)
         return await _webhook_page(request, session, webhook_id, secret=made.secret)
     if "replay" in form:
         await webhooks.replay(office, session.actor, webhook_id, form["replay"][:JOB_ID_MAX])
-        return RedirectResponse(f"/console/settings/webhooks/{webhook_id}?done=replay#messages", 303)
+        return RedirectResponse(f"/console/settings/api/webhooks/{webhook_id}?done=replay#messages", 303)
     await webhooks.send_test(office, session.actor, webhook_id)
-    return RedirectResponse(f"/console/settings/webhooks/{webhook_id}?done=test#messages", 303)
+    return RedirectResponse(f"/console/settings/api/webhooks/{webhook_id}?done=test#messages", 303)
 
 
 routes = [
-    Route("/console/settings/webhooks", page(list_webhooks)),
-    Route("/console/settings/webhooks", page(add_webhook), methods=["POST"]),
-    Route("/console/settings/webhooks/{webhook_id}", page(show_webhook)),
-    Route("/console/settings/webhooks/{webhook_id}", page(change_webhook), methods=["POST"]),
+    Route("/console/settings/api/webhooks", page(list_webhooks)),
+    Route("/console/settings/api/webhooks", page(add_webhook), methods=["POST"]),
+    Route("/console/settings/api/webhooks/{webhook_id}", page(show_webhook)),
+    Route("/console/settings/api/webhooks/{webhook_id}", page(change_webhook), methods=["POST"]),
 ]

@@ -15,11 +15,11 @@ from .submission import IssueRequest
 
 # For many at a time, of merchants that are known to want it.
 ANNOUNCE_ALL = """
-INSERT INTO announcements (merchant_id, job_id, number, target, type, place, next_at_ms, created_at_ms)
+INSERT INTO happenings (merchant_id, job_id, number, target, type, place, next_at_ms, created_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
 """
 ANNOUNCE = """
-INSERT INTO announcements (merchant_id, job_id, number, target, type, place, next_at_ms, created_at_ms)
+INSERT INTO happenings (merchant_id, job_id, number, target, type, place, next_at_ms, created_at_ms)
 SELECT m.merchant_id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
        CAST($7 AS BIGINT), CAST($7 AS BIGINT)
 FROM merchants m WHERE m.merchant_id = $1 AND m.announces = 1

@@ -29,11 +29,11 @@ KEPT_DAYS = 90  # that an event can be asked for
 CLOCK_WRONG_SECONDS = 60  # that an event may be ahead of the clock
 SETTLING_SECONDS = 2  # that an event is held back in the list, so that one written a moment later stands behind it
 
-_SELECT = "SELECT job_id, type, number, target, place, content, created_at_ms FROM announcements "
+_SELECT = "SELECT job_id, type, number, target, place, content, created_at_ms FROM happenings "
 
 
-class AnnounceCarrier:
-    """Carries ``announcements``: composes them and lays them out for the endpoints. Twice is as once."""
+class HappeningCarrier:
+    """Carries ``happenings``: composes them and lays them out for the endpoints. Twice is as once."""
 
     batch_max = 100
     leased = False
@@ -82,7 +82,7 @@ _ONE = _SELECT + "WHERE merchant_id = $1 AND job_id = $2"
 _ENDPOINTS = """
 SELECT webhook_id, types FROM webhooks WHERE merchant_id = $1 AND state <> 'removed' ORDER BY webhook_id
 """
-_COMPOSED = "UPDATE announcements SET content = $3 WHERE merchant_id = $1 AND job_id = $2 AND content = ''"
+_COMPOSED = "UPDATE happenings SET content = $3 WHERE merchant_id = $1 AND job_id = $2 AND content = ''"
 ADD_JOB = """
 INSERT INTO webhook_jobs (merchant_id, job_id, number, target, webhook_id, event_id, place, next_at_ms, created_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (merchant_id, job_id) DO NOTHING

@@ -22,6 +22,8 @@ from piaoma.trust import Signer, SignerFault, sign_original
 
 from .contract import (
     Block,
+    MonthSummary,
+    NotTaken,
     Numbering,
     OutcomeUnknown,
     RedFormAnswer,
@@ -47,7 +49,9 @@ class Switches(msgspec.Struct, frozen=True):
 
     ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
     ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
-    ``no_numbers`` and ``quota_fen`` at 0 are out of them.
+    ``no_numbers`` and ``quota_fen`` at 0 are out of them. The last four are of ``piaoma authority serve`` alone, which
+    does what it was asked and then answers: after ``slow_ms``, with ``garbage``, with status 500 (``broken``), or with
+    half an answer (``cut``).
     """
 
     remote: bool = False
@@ -57,6 +61,10 @@ class Switches(msgspec.Struct, frozen=True):
     no_numbers: bool = False
     refuse: bool = False
     quota_fen: int = QUOTA_FEN
+    slow_ms: int = 0
+    garbage: bool = False
+    broken: bool = False
+    cut: bool = False
 
 
 _TAKE_SEQUENCE = """
@@ -65,8 +73,9 @@ ON CONFLICT (prefix) DO UPDATE SET next_sequence = authority_sequence.next_seque
 RETURNING next_sequence
 """
 _ADD_BLOCK = """
-INSERT INTO authority_blocks (prefix, first_sequence, last_sequence, taxpayer_id) VALUES ($1, $2, $3, $4)
+INSERT INTO authority_blocks (prefix, first_sequence, last_sequence, taxpayer_id, serial) VALUES ($1, $2, $3, $4, $5)
 """
+_BLOCK = "SELECT prefix, first_sequence, last_sequence FROM authority_blocks WHERE serial = $1"
 _ISSUED = "SELECT number, original, ready_at_ms FROM authority_issued WHERE serial = $1"
 _ADD_ISSUED = """
 INSERT INTO authority_issued (serial, taxpayer_id, number, original, ready_at_ms) VALUES ($1, $2, $3, $4, $5)
@@ -91,7 +100,7 @@ class SandboxAuthority:
         self._signer = signer
         self._now = now
         self._answers_to_repeat: list[RemoteAnswer] = []
-        self._forms = FormBook(ledger, now)
+        self.forms = FormBook(ledger, now)
 
     async def switches(self) -> Switches:
         """The rehearsal in force."""
@@ -116,25 +125,32 @@ class SandboxAuthority:
         """DOWN during a rehearsed outage."""
         return SessionState.DOWN if (await self.switches()).down else SessionState.OK
 
-    async def get_quota(self, taxpayer_id: str, month: str) -> int:
+    async def get_quota(self, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
         """See ``Channel.get_quota``: every taxpayer has the same limit here."""
         switches = await self.switches()
         if switches.down:
             raise Unavailable("rehearsal: down")
         return switches.quota_fen
 
-    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
+    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
         """See ``Channel.allocate_numbers``."""
         switches = await self.switches()
         if switches.down:
             raise Unavailable("rehearsal: down")
         if switches.no_numbers:
             raise refuse("ISSUE-NO-NUMBERS")
+        return await self.give_block(taxpayer_id, year, count, serial)
+
+    async def give_block(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
+        """A block, once for a serial, whatever is rehearsed."""
         prefix = f"{year}{SANDBOX_PROVINCE}{POOL_DIGIT}"
         async with self._ledger.write() as transaction:
+            found = await transaction.fetch(_BLOCK, serial)
+            if found:
+                return Block(found[0][0], found[0][1], found[0][2])
             first = await self._take(transaction, prefix, count)
             block = Block(prefix, first, first + count - 1)
-            await transaction.execute(_ADD_BLOCK, prefix, block.first, block.last, taxpayer_id)
+            await transaction.execute(_ADD_BLOCK, prefix, block.first, block.last, taxpayer_id, serial)
         return block
 
     async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
@@ -144,24 +160,24 @@ class SandboxAuthority:
     async def issue_red(self, request: RemoteRequest) -> RemoteAnswer:
         """See ``Channel.issue_red``: refused when its form cannot be used."""
         assert request.red is not None, "a red invoice names what it corrects"
-        if not await self._forms.is_issuable(request.red) and not await self._ledger.read(_ISSUED, request.serial):
+        if not await self.forms.is_issuable(request.red) and not await self._ledger.read(_ISSUED, request.serial):
             if (await self.switches()).down == "before":
                 raise Unavailable("rehearsal: down before the call")
             return RemoteAnswer(request.serial, refusals=(_refusal("红字信息确认单不能开票"),))
         answer = await self._issue_by_call(request)
         if answer.number:
-            await self._forms.use_up(request.red)
+            await self.forms.use_up(request.red)
         return answer
 
-    async def query_usage(self, number: str) -> bool:
+    async def query_usage(self, taxpayer_id: str, number: str) -> bool:
         """See ``Channel.query_usage``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
-        return await self._forms.is_used(number)
+        return await self.forms.is_used(number)
 
     async def use(self, number: str) -> None:
         """What no seller can do: the buyer confirms the use of an invoice (用途确认)."""
-        await self._forms.use(number)
+        await self.forms.use(number)
 
     async def apply_red_form(self, request: RedFormRequest) -> RedFormAnswer:
         """See ``Channel.apply_red_form``, as the rehearsal has it."""
@@ -170,26 +186,26 @@ class SandboxAuthority:
             raise Unavailable("rehearsal: down before the call")
         if switches.refuse:
             return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
-        answer = await self._forms.apply(request, switches.late_ms)
+        answer = await self.forms.apply(request, switches.late_ms)
         await self._lose(switches, request.serial)
         return answer
 
-    async def act_on_red_form(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
+    async def act_on_red_form(self, request: RedFormRequest, event: RedFormEvent, by: Side) -> RedFormAnswer:
         """See ``Channel.act_on_red_form``, as the rehearsal has it."""
         switches = await self.switches()
         if switches.down == "before":
             raise Unavailable("rehearsal: down before the call")
         if switches.refuse:
-            return RedFormAnswer(serial, refusals=(_form_refusal("演练 rehearsal"),))
-        answer = await self._forms.act(serial, event, by)
-        await self._lose(switches, serial)
+            return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
+        answer = await self.forms.act(request.serial, event, by)
+        await self._lose(switches, request.serial)
         return answer
 
-    async def query_red_form(self, serial: str) -> RedFormAnswer | None:
+    async def query_red_form(self, request: RedFormRequest) -> RedFormAnswer | None:
         """See ``Channel.query_red_form``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
-        return await self._forms.query(serial)
+        return await self.forms.query(request.serial)
 
     async def _lose(self, switches: Switches, serial: str) -> None:
         """Keep an answer back, as the rehearsal has it."""
@@ -207,16 +223,20 @@ class SandboxAuthority:
         if switches.refuse or switches.no_numbers:
             cause = Refusal("ISSUE-NO-NUMBERS") if switches.no_numbers else _refusal("演练 rehearsal")
             return RemoteAnswer(request.serial, refusals=(cause,))
-        answer = await self._issue(request, switches.late_ms)
+        answer = await self.issue_once(request, switches.late_ms)
         await self._lose(switches, request.serial)
         if switches.twice:
             self._answers_to_repeat.append(answer)
         return answer
 
-    async def query_result(self, serial: str) -> RemoteAnswer | None:
+    async def query_result(self, serial: str, taxpayer_id: str) -> RemoteAnswer | None:
         """See ``Channel.query_result``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
+        return await self.result(serial)
+
+    async def result(self, serial: str) -> RemoteAnswer | None:
+        """What was issued for a serial, whatever is rehearsed. Raises ``OutcomeUnknown`` while it is kept back."""
         rows = await self._ledger.read(_ISSUED, serial)
         if not rows:
             return None
@@ -229,7 +249,7 @@ class SandboxAuthority:
         answers, self._answers_to_repeat = self._answers_to_repeat, []
         return answers
 
-    async def report(self, reports: Sequence[Report]) -> None:
+    async def report(self, reports: Sequence[Report]) -> Sequence[NotTaken]:
         """See ``Channel.report``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
@@ -237,6 +257,14 @@ class SandboxAuthority:
             await transaction.execute_many(
                 _ADD_REPORT, [(report.number, report.taxpayer_id, report.digest) for report in reports]
             )
+        return ()
+
+    async def confirm_month(self, summary: MonthSummary) -> bool:
+        """See ``Channel.confirm_month``: these books hold digests, no figures to compare."""
+        return True
+
+    async def close(self) -> None:
+        """See ``Channel.close``: the ledger is closed by whoever opened it."""
 
     async def leave_room(self) -> None:
         """After a restore: the books do not know what was given since, so they go on far beyond it (P3). A real
@@ -246,8 +274,9 @@ class SandboxAuthority:
                 "UPDATE authority_sequence SET next_sequence = next_sequence + CAST($1 AS BIGINT)", ROOM
             )
 
-    async def _issue(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
-        """Issue once for a serial, in one transaction; the same serial again finds what was issued."""
+    async def issue_once(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
+        """Issue once for a serial, in one transaction, whatever is rehearsed; the same serial again finds what was
+        issued. Asked for, it is not there before so many milliseconds have gone."""
         async with self._ledger.write() as transaction:
             found = await transaction.fetch(_ISSUED, request.serial)
             if found:

@@ -63,16 +63,17 @@ class FormBook:
     async def apply(self, request: RedFormRequest, late_ms: int) -> RedFormAnswer:
         """Take a form in, once for a serial."""
         now = self._now()
-        used = await self.is_used(request.blue_number)
+        used = await self.is_used(request.blue.number)
         async with self._ledger.write() as transaction:
             found = await transaction.fetch(_FORM, request.serial)
             if not found:
                 prefix = f"{now:%y}{SANDBOX_PROVINCE}{FORM_DIGIT}"
                 sequence = int((await transaction.fetch(_TAKE, prefix))[0][0]) - 1
+                blue, first = request.blue, first_state(request.raised_by, used=used)
                 await transaction.execute(
-                    _ADD, request.serial, f"{prefix}{sequence:015d}", request.blue_number, request.seller_id,
-                    request.buyer_id, request.raised_by.value, first_state(request.raised_by, used=used).value,
-                    to_fen(request.total), _ms(confirm_until(now)), _ms(now) + late_ms,
+                    _ADD, request.serial, f"{prefix}{sequence:015d}", blue.number, blue.seller.taxpayer_id,
+                    blue.buyer.taxpayer_id, request.raised_by.value, first.value, to_fen(request.total),
+                    _ms(confirm_until(now)), _ms(now) + late_ms,
                 )  # fmt: skip
                 found = await transaction.fetch(_FORM, request.serial)
         return self._answer(request.serial, found[0])

@@ -10,7 +10,7 @@ import msgspec
 from piaoma.channels import Unavailable
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.parties import Seller, TaxpayerKind
-from piaoma.invoice.refusal import refuse, refuse_all
+from piaoma.invoice.refusal import Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
 from piaoma.store import Row, month_of, set_quota
 
@@ -130,7 +130,7 @@ async def quota(office: Office, merchant: Merchant) -> Quota | None:
     month = month_of(office.now())
     try:
         limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month)
-    except Unavailable:
+    except (Unavailable, Refused):
         limit_fen = None
     select = "SELECT limit_fen, issued_fen, reserved_fen FROM quotas WHERE merchant_id = $1 AND month = $2"
     rows = await office.database.read(select, merchant.merchant_id, month)

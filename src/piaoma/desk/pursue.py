@@ -81,7 +81,8 @@ async def first_call(office: Office, request: IssueRequest) -> Outcome:
 
 async def _pursue(office: Office, intent: Intent) -> Outcome:
     try:
-        answer = await office.channel.query_result(serial_of(intent.request))
+        seller = intent.request.draft.seller.taxpayer_id
+        answer = await office.channel.query_result(serial_of(intent.request), seller)
     except OutcomeUnknown:
         return await _wait(office, intent.request, IssueState.UNKNOWN)
     except Unavailable:
@@ -102,7 +103,8 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
         answer = await issue(remote)
     except Unavailable:
         return await _wait(office, request, IssueState.SUBMITTED)
-    except OutcomeUnknown:
+    except OutcomeUnknown as unknown:
+        _log.warning("outcome unknown", serial=unknown.serial, said=unknown.said)
         return await _wait(office, request, IssueState.UNKNOWN)
     except Exception:
         # A garbled answer says nothing about what happened on the other side.

@@ -65,10 +65,11 @@ async def blue(office: Office, merchant_id: int, number: str) -> IssuedInvoice:
     return invoice
 
 
-async def is_used(office: Office, number: str) -> bool:
+async def is_used(office: Office, merchant_id: int, number: str) -> bool:
     """Whether the buyer confirmed the use of an invoice or booked it. Raises ``Refused`` ISSUE-CHANNEL-DOWN."""
+    seller = await merchant(office, merchant_id)
     try:
-        return await office.channel.query_usage(number)
+        return await office.channel.query_usage(seller.taxpayer_id, number)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
 
@@ -96,7 +97,7 @@ async def raise_form(
     if known is not None:
         return known
     invoice = await blue(office, merchant_id, blue_number)
-    used = await is_used(office, blue_number)
+    used = await is_used(office, merchant_id, blue_number)
     if by is Side.BUYER and not used:
         raise refuse("RED-BUYER-UNUSED")
     earlier = await taken_back(office.database, merchant_id, blue_number)
@@ -132,7 +133,7 @@ async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side) -> R
             await _ask(office, form)
         raise Refused(following)
     try:
-        answer = await office.channel.act_on_red_form(serial_of(form.merchant_id, form.form_id), event, by)
+        answer = await office.channel.act_on_red_form(await _request(office, form), event, by)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
     except OutcomeUnknown:
@@ -200,7 +201,7 @@ async def _pursue(office: Office, form: RedForm) -> None:
 async def _ask(office: Office, form: RedForm) -> None:
     """Where does it stand? A form that the authority never got is sent again, under the same serial."""
     try:
-        answer = await office.channel.query_red_form(serial_of(form.merchant_id, form.form_id))
+        answer = await office.channel.query_red_form(await _request(office, form))
     except OutcomeUnknown:
         await keep_form_waiting(office.database, form, office.now(), unknown=True)
         return
@@ -214,12 +215,15 @@ async def _ask(office: Office, form: RedForm) -> None:
         await _record(office, form, answer)
 
 
+async def _request(office: Office, form: RedForm) -> RedFormRequest:
+    """A form as channels are told of it."""
+    invoice = await blue(office, form.merchant_id, form.blue_number)
+    serial = serial_of(form.merchant_id, form.form_id)
+    return RedFormRequest(serial, form.raised_by, invoice, form.reason, form.lines, form.total, form.form_number)
+
+
 async def _apply(office: Office, form: RedForm) -> None:
-    seller = await merchant(office, form.merchant_id)
-    request = RedFormRequest(
-        serial_of(form.merchant_id, form.form_id), form.raised_by, seller.taxpayer_id, form.buyer_id, form.blue_number,
-        form.reason, form.lines, form.total,
-    )  # fmt: skip
+    request = await _request(office, form)
     try:
         answer = await office.channel.apply_red_form(request)
     except Unavailable:

@@ -71,7 +71,7 @@ async def ask(
     refusal = await customers_refusal(office, old, code_id)
     if refusal is not None:
         raise Refused(refusal)
-    if await red.is_used(office, number):
+    if await red.is_used(office, merchant_id, number):
         raise refuse("REISSUE-USED")
     await _check(office, old, buyer)
     asked = (await rules_of(office, merchant_id)).mode is not Mode.AUTO
@@ -107,7 +107,7 @@ async def start(
     old = await records.invoice(office, merchant_id, number)
     if (refusal := await _standing_refusal(office, old)) is not None:
         raise Refused(refusal)
-    await red.is_used(office, number)  # nothing begins while the platform cannot be reached
+    await red.is_used(office, merchant_id, number)  # nothing begins while the platform cannot be reached
     await _check(office, old, buyer)
     one = await add_reissue(
         office, old, buyer, reissue_id=reissue_id, by=Side.SELLER, made_by=made_by, code_id=None, email="",
@@ -124,7 +124,7 @@ async def approve(office: Office, merchant_id: int, reissue_id: str, made_by: st
         if one.state is ReissueState.DECLINED:
             raise refuse("REISSUE-STATE")
         return one
-    if await red.is_used(office, one.blue_number):
+    if await red.is_used(office, merchant_id, one.blue_number):
         raise refuse("REISSUE-USED")
     await _check(office, await records.invoice(office, merchant_id, one.blue_number), one.buyer)
     await decide_asked(office, one, ReissueState.WORKING, made_by)

@@ -11,7 +11,15 @@ from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log
 from .migrate import migrate, migrations
 from .open import open_database
 from .plan import milliseconds, month_of
-from .provision import NumberBlock, add_block, numbers_left, set_quota
+from .provision import (
+    NumberBlock,
+    add_block,
+    blocks_given,
+    numbers_left,
+    running_low,
+    set_quota,
+    used_of_quota,
+)
 from .red_forms import (
     NewForm,
     RedForm,
@@ -41,12 +49,12 @@ from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outc
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
-    "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
-    "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction",
-    "WriteConflict", "add_block", "add_form", "audit", "consistency", "due_forms", "due_intents", "earlier_outcome",
-    "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint",
-    "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database",
-    "refuse_form", "renew", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
-    "stop_asking", "taken_back", "write_block",
+    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
+    "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
+    "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
+    "add_form", "audit", "blocks_given", "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form",
+    "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries",
+    "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form",
+    "renew", "running_low", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
+    "stop_asking", "taken_back", "used_of_quota", "write_block",
 ]  # fmt: skip

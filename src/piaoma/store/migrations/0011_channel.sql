@@ -1,0 +1,20 @@
+-- Which channel (开票渠道) the store issues through: a row for each that came into force, the last being the present one.
+
+CREATE TABLE channels (
+    turn     BIGINT PRIMARY KEY,
+    channel  TEXT NOT NULL,
+    live     BIGINT NOT NULL,
+    since_ms BIGINT NOT NULL
+);
+
+-- Monthly summaries (汇总确认) that the channel was told of.
+CREATE TABLE month_summaries (
+    merchant_id   BIGINT NOT NULL REFERENCES merchants (merchant_id),
+    month         TEXT NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('confirmed', 'differs')),
+    figures       TEXT NOT NULL,
+    changed_at_ms BIGINT NOT NULL,
+    next_at_ms    BIGINT,
+    PRIMARY KEY (merchant_id, month),
+    CHECK ((state = 'differs') = (next_at_ms IS NOT NULL))
+);

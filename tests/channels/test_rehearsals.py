@@ -162,8 +162,8 @@ def test_a_late_answer_is_waited_for(config: Config, monkeypatch: pytest.MonkeyP
         rows = await shop.office.channel._ledger.read("SELECT serial FROM authority_issued")  # type: ignore[attr-defined]
         with pytest.raises(OutcomeUnknown):
             await shop.office.channel.query_result(rows[0][0], SELLER_ID)
-        real = shop.office.channel._now  # type: ignore[attr-defined]
-        shop.office.channel._now = lambda: real() + timedelta(hours=2)  # type: ignore[attr-defined]
+        real = shop.office.channel.now  # type: ignore[attr-defined]
+        shop.office.channel.now = lambda: real() + timedelta(hours=2)  # type: ignore[attr-defined]
         await pursue_all(shop)
         assert (await codes.code(shop.office, shop.id, code.code_id)).state is CodeState.ISSUED
 

@@ -1,4 +1,4 @@
-"""Who gives an invoice its number (开票渠道): the contract, and the sandbox authority.
+"""Who gives an invoice its number (开票渠道): the contract, the sandbox authority, 乐企 and providers.
 
 In come taxpayers, priced drafts, red forms; out go quotas, blocks of numbers, answers. A call that fails says whether
 nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnknown``), and callers never mix the two.
@@ -7,6 +7,8 @@ nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnkn
 from .contract import (
     Block,
     Channel,
+    MonthSummary,
+    NotTaken,
     Numbering,
     OutcomeUnknown,
     RedFormAnswer,
@@ -17,9 +19,12 @@ from .contract import (
     SessionState,
     Unavailable,
 )
+from .outside import MODULES, open_outside, trusted_roots
 from .sandbox import SandboxAuthority, Switches
+from .settings import SettingsFault
 
 __all__ = [
-    "Block", "Channel", "Numbering", "OutcomeUnknown", "RedFormAnswer", "RedFormRequest", "RemoteAnswer",
-    "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "Switches", "Unavailable",
+    "MODULES", "Block", "Channel", "MonthSummary", "NotTaken", "Numbering", "OutcomeUnknown", "RedFormAnswer",
+    "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "SettingsFault",
+    "Switches", "Unavailable", "open_outside", "trusted_roots",
 ]  # fmt: skip

@@ -144,6 +144,7 @@ class Channel(Protocol):
     name: str
     sandbox: bool
     bureau: Bureau
+    roots: tuple[bytes, ...]  # DER: whose signatures on what it issues are believed, beside our own
 
     async def numbering(self) -> Numbering: ...
 

@@ -35,7 +35,7 @@ from .contract import (
     Unavailable,
 )
 from .ledger import Ledger, LedgerTransaction
-from .sandbox_forms import FormBook
+from .sandbox_forms import FormBook, NewForm
 
 QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
 POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
@@ -94,11 +94,12 @@ class SandboxAuthority:
     name = "sandbox"
     sandbox = True
     bureau = SANDBOX_BUREAU
+    roots: tuple[bytes, ...] = ()
 
     def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._signer = signer
-        self._now = now
+        self.now = now
         self._answers_to_repeat: list[RemoteAnswer] = []
         self.forms = FormBook(ledger, now)
 
@@ -186,7 +187,16 @@ class SandboxAuthority:
             raise Unavailable("rehearsal: down before the call")
         if switches.refuse:
             return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
-        answer = await self.forms.apply(request, switches.late_ms)
+        blue = request.blue
+        form = NewForm(
+            request.serial,
+            blue.number,
+            blue.seller.taxpayer_id,
+            blue.buyer.taxpayer_id,
+            request.raised_by,
+            request.total,
+        )
+        answer = await self.forms.apply(form, switches.late_ms)
         await self._lose(switches, request.serial)
         return answer
 
@@ -240,7 +250,7 @@ class SandboxAuthority:
         rows = await self._ledger.read(_ISSUED, serial)
         if not rows:
             return None
-        if rows[0][2] > self._now().timestamp() * 1000:
+        if rows[0][2] > self.now().timestamp() * 1000:
             raise OutcomeUnknown(serial)
         return RemoteAnswer(serial, rows[0][0], bytes(rows[0][1]))
 
@@ -291,7 +301,7 @@ class SandboxAuthority:
                 original = await asyncio.to_thread(sign_original, invoice, self._signer())
             except SignerFault as fault:
                 raise Unavailable(str(fault)) from None
-            ready_at_ms = int(self._now().timestamp() * 1000) + late_ms
+            ready_at_ms = int(self.now().timestamp() * 1000) + late_ms
             await transaction.execute(
                 _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms
             )

@@ -86,7 +86,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 MERCHANT_COLUMNS = """m.merchant_id, m.name, m.taxpayer_id, m.taxpayer_kind, m.shop_name, m.address, m.phone, m.bank,
                       m.account, m.drawer, m.state, m.verified_at_ms"""
-_ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"  # noqa: S608
+_ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"
 
 
 async def merchant(office: Office, merchant_id: int) -> Merchant:
@@ -113,7 +113,7 @@ async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchan
     refuse_all(faults)
     async with office.database.write() as transaction:
         columns = ", ".join(PROFILE_FIELDS)
-        rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)  # noqa: S608
+        rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)
         before = {field: rows[0][field] for field in PROFILE_FIELDS}
         after = {field: getattr(profile, field).strip() for field in PROFILE_FIELDS}
         await transaction.execute(

@@ -90,7 +90,7 @@ FORM_COLUMNS = """f.merchant_id, f.form_id, f.blue_number, f.buyer_id, f.raised_
 SELECT_FORMS = f"""
 SELECT {FORM_COLUMNS} FROM red_forms f
 LEFT JOIN issues s ON s.merchant_id = f.merchant_id AND s.issue_key = f.issue_key
-"""  # noqa: S608
+"""
 
 
 def form_of(row: Row) -> RedForm:

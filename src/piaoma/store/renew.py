@@ -78,7 +78,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM challenges WHERE used_at_ms IS NULL")  # so would a link that was used
         await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
         for table in _LINKS:
-            await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
+            await transaction.execute(f"DELETE FROM {table}")
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()

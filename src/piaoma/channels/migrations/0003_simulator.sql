@@ -3,6 +3,9 @@
 ALTER TABLE authority_blocks ADD COLUMN serial TEXT NOT NULL DEFAULT '';
 CREATE INDEX authority_blocks_serial ON authority_blocks (serial);
 
+-- What a form said beside that, for whoever lists it.
+ALTER TABLE authority_red_forms ADD COLUMN details TEXT NOT NULL DEFAULT '';
+
 -- Sellers that a provider's simulator issues for: their names are known there, no order carries them.
 CREATE TABLE authority_taxpayers (
     taxpayer_id TEXT PRIMARY KEY,

@@ -167,11 +167,11 @@ def test_after_72_hours_a_form_is_void(config: Config) -> None:
         assert form.confirm_until is not None
         late = form.confirm_until
         for clock in (office, office.channel, office.channel.forms):  # type: ignore[attr-defined]
-            setattr(clock, "now", lambda: late - timedelta(seconds=1))
+            clock.now = lambda: late - timedelta(seconds=1)  # type: ignore[union-attr]
         assert await red.pursue_forms(office) == 1
         assert (await red._form(office, shop.id, "f")).state is RedFormState.AWAITING_BUYER
         for clock in (office, office.channel, office.channel.forms):  # type: ignore[attr-defined]
-            setattr(clock, "now", lambda: late + timedelta(seconds=1))
+            clock.now = lambda: late + timedelta(seconds=1)  # type: ignore[union-attr]
         assert await red.pursue_forms(office) == 1
         form = await red._form(office, shop.id, "f")
         assert form.state is RedFormState.TIMED_OUT

@@ -144,6 +144,7 @@ class Channel(Protocol):
     name: str
     sandbox: bool
     bureau: Bureau
+    forms_settle_seconds: float  # how long a red form that was sent may not be found, and is there; 0 with serials
     roots: tuple[bytes, ...]  # DER: whose signatures on what it issues are believed, beside our own
 
     async def numbering(self) -> Numbering: ...

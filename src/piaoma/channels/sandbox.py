@@ -83,6 +83,10 @@ INSERT INTO authority_issued (serial, taxpayer_id, number, original, ready_at_ms
 _ADD_REPORT = """
 INSERT INTO authority_reports (number, taxpayer_id, digest) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING
 """
+_ENROL = """
+INSERT INTO authority_taxpayers (taxpayer_id, name) VALUES ($1, $2)
+ON CONFLICT (taxpayer_id) DO UPDATE SET name = excluded.name
+"""
 _SET_SWITCH = """
 INSERT INTO authority_switches (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -95,6 +99,7 @@ class SandboxAuthority:
     sandbox = True
     bureau = SANDBOX_BUREAU
     roots: tuple[bytes, ...] = ()
+    forms_settle_seconds = 0.0
 
     def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -175,6 +180,11 @@ class SandboxAuthority:
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
         return await self.forms.is_used(number)
+
+    async def enrol(self, taxpayer_id: str, name: str) -> None:
+        """A seller that the providers of ``piaoma authority serve`` issue for, with the name that they print."""
+        async with self._ledger.write() as transaction:
+            await transaction.execute(_ENROL, taxpayer_id, name)
 
     async def use(self, number: str) -> None:
         """What no seller can do: the buyer confirms the use of an invoice (用途确认)."""

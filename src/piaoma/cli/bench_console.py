@@ -71,7 +71,7 @@ def bench_console(config: Config, seconds: float, scale: int) -> None:
                 f"search {name:24} p50 {statistics.median(times):6.1f} ms  p99 {_p99(times):6.1f} ms"
                 f"  cpu {cpu_ms:5.1f} ms  {weight} bytes"
             )
-        detail, detail_bytes = browser.measure(lambda: f"/console/invoices/{random.choice(numbers)}", 200)
+        detail, detail_bytes = browser.measure(lambda: f"/console/invoices/{random.choice(numbers)}", 200)  # noqa: S311
         board, board_bytes = browser.measure(lambda: "/console", 100)
         memory = _memory_mb(pid, "VmHWM")
     made, table_s, table_cpu_s, table_mb = asyncio.run(_export(config, merchant_id, scale or INVOICES_DEFAULT))
@@ -127,21 +127,21 @@ def _searches(numbers: list[str]) -> Iterator[tuple[str, Callable[[], str]]]:
     pick, today = random.choice, datetime.now().astimezone().date()
 
     def day() -> str:
-        return (today - timedelta(days=random.randrange(360))).isoformat()
+        return (today - timedelta(days=random.randrange(360))).isoformat()  # noqa: S311
 
     def low() -> int:
-        return random.randrange(20, 3_000)
+        return random.randrange(20, 3_000)  # noqa: S311
 
     kinds: dict[str, Callable[[], Mapping[str, object]]] = {
         "nothing (the list)": lambda: {"all": 1},
-        "whole buyer": lambda: {"q": _buyer(random.randrange(50_000))},
+        "whole buyer": lambda: {"q": _buyer(random.randrange(50_000))},  # noqa: S311
         "two characters": lambda: {"q": pick(NAMES) + pick(SECTIONS)},
         "one character": lambda: {"q": pick(NAMES)},
         "what all have": lambda: {"q": "有限公司"},
         "what none has": lambda: {"q": "龘靐齉爩"},
         "whole number": lambda: {"q": pick(numbers)},
         "end of a number": lambda: {"q": pick(numbers)[-5:]},
-        "part of a tax id": lambda: {"q": f"{random.randrange(10_000, 50_000)}X"},
+        "part of a tax id": lambda: {"q": f"{random.randrange(10_000, 50_000)}X"},  # noqa: S311
         "item": lambda: {"q": pick(ITEMS)},
         "clerk, words": lambda: {"q": pick(NAMES) + pick(NAMES), "clerk": pick(CLERKS)},
         "amounts": lambda: (lambda least: {"min": least, "max": least + 5})(low()),
@@ -157,7 +157,7 @@ def _searches(numbers: list[str]) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _buyer(place: int) -> str:
-    drawn = random.Random(place)
+    drawn = random.Random(place)  # noqa: S311
     return "武汉" + "".join(drawn.choices(NAMES, k=2) + drawn.choices(SECTIONS, k=2)) + "有限公司"
 
 
@@ -227,7 +227,7 @@ VALUES ($1, $2, 'report', $3, 'done', $4, $4, $4)
 
 async def _fill_invoices(office: Office, mine: int, others: list[int], count: int, pattern: _Pattern) -> list[str]:
     """A year of invoices in the order of their times, the other merchants' among them; the numbers of mine."""
-    now, drawn, numbers = office.now(), random.Random(7), []
+    now, drawn, numbers = office.now(), random.Random(7), []  # noqa: S311
     theirs = min(len(others) * OTHERS_INVOICES, count // 2)
     total = count + theirs
     step = timedelta(days=365) / total

@@ -44,7 +44,7 @@ def bench_signers(config: Config, seconds: float, clients: int) -> None:
         key = PrivateKey.generate()
         public, data = PublicKey(key.public_der()), b"x" * SIGNED_BYTES
         signature = key.sign(data)
-        for what, work in (("sign", lambda: key.sign(data)), ("verify", lambda: public.verifies(signature, data))):
+        for what, work in (("sign", lambda: key.sign(data)), ("verify", lambda: public.verifies(signature, data))):  # noqa: B023
             told[f"{name}_{what}"] = _rate(work, 1, share)
             told[f"{name}_{what}_2"] = _rate(work, 2, share)
     issue = _issued(config, seconds, clients, told)
@@ -114,7 +114,7 @@ def signer_process(config: Config) -> Iterator[Path]:
     socket = folder / "signer.sock"
     program = [sys.executable, "-m", "piaoma.cli", "keys", "serve-signer", "--socket", str(socket)]
     environment = {**os.environ, "PIAOMA_DATA": str(folder)}
-    process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
     try:
         line, deadline = SignerLine(socket), time.monotonic() + START_SECONDS_MAX
         while not _answers(line):

@@ -16,6 +16,7 @@ from rich.table import Table
 import piaoma.channels
 from piaoma import index
 from piaoma.channels import SandboxAuthority
+from piaoma.desk.channel import channel_roots
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
 from piaoma.desk.log import sequence_once
@@ -115,7 +116,7 @@ async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
     if config.database_url.startswith("sqlite:///") and not Path(config.database_url[10:]).exists():
         raise FileNotFoundError(f"no store at {config.database_url[10:]}")
     root = trusted_root(keys)
-    roots = () if root is None else (root,)  # no secret is needed to verify
+    roots = (*(() if root is None else (root,)), *channel_roots(config))  # no secret is needed to verify
 
     def verify(original: bytes) -> str | None:
         verdict = verify_original(original, roots)
@@ -188,6 +189,15 @@ def use_invoice(number: str, config_file: Path | None) -> int:
 
     _with_authority(config_file, work)
     return 0
+
+
+def enrol(taxpayer_id: str, name: str, config_file: Path | None) -> None:
+    """Let the simulated providers know a seller."""
+
+    async def work(sandbox: SandboxAuthority) -> None:
+        await sandbox.enrol(taxpayer_id, name)
+
+    _with_authority(config_file, work)
 
 
 def _with_authority(config_file: Path | None, work: Callable[[SandboxAuthority], Coroutine[None, None, None]]) -> None:

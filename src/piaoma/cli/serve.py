@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from piaoma.desk.channel import demand_channel
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.keys import open_keys
 from piaoma.desk.office import make_private, shanghai_now
@@ -65,5 +67,6 @@ def serve(file: Path | None) -> None:
         make_private(config.data_folder)
         FolderLock(config.data_folder).release()
     open_keys(config, shanghai_now)  # so is a secret that opens no key
+    asyncio.run(demand_channel(config, shanghai_now()))  # and a channel that cannot be gone over to
     print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
     server_of(config).run()

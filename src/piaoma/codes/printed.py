@@ -65,7 +65,7 @@ def parse(text: str) -> PrintedCode | None:
     if match is None:
         return None
     try:
-        issued_on = datetime.strptime(match["date"], "%Y%m%d").date()
+        issued_on = datetime.strptime(match["date"], "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
         return None
     crc_holds = None

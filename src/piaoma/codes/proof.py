@@ -86,7 +86,7 @@ def _dirt(seed: int) -> Callable[[Image.Image], Image.Image]:
         # Stains fall on the data, away from the three finder patterns, whose loss no error correction mends.
         soiled = picture.copy()
         draw = ImageDraw.Draw(soiled)
-        place = random.Random(seed)
+        place = random.Random(seed)  # noqa: S311 - the same stains each time
         width = picture.width
         radius = width * (DIRT_SHARE / 3 / 3.1416) ** 0.5
         for _ in range(3):
@@ -114,7 +114,7 @@ def _small(picture: Image.Image) -> Image.Image:
 
 
 def _noisy(picture: Image.Image) -> Image.Image:
-    noise = Image.frombytes("L", picture.size, random.Random(7).randbytes(picture.width * picture.height))
+    noise = Image.frombytes("L", picture.size, random.Random(7).randbytes(picture.width * picture.height))  # noqa: S311
     return Image.blend(picture, noise, 0.35)
 
 

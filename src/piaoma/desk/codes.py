@@ -104,7 +104,7 @@ _STANDING_OFFER = f"""
 SELECT {MERCHANT_COLUMNS}, c.state AS code_state, c.expires_at_ms, c.viewed_at_ms, c.offer, c.shop_id, c.till_id,
        c.person_id, c.created_by
 FROM codes c JOIN merchants m ON m.merchant_id = c.merchant_id WHERE c.merchant_id = $1 AND c.code_id = $2
-"""
+"""  # noqa: S608
 SELECT_CODE = """
 SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
        c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, i.number, i.buyer_name

@@ -136,7 +136,7 @@ async def list_events(
         where.add("at_ms < {0}", milliseconds(datetime.combine(until + timedelta(days=1), time(), zone)))
     where.add("event_id < {0}", before_id)
     rows = await office.database.read(
-        "SELECT event_id, at_ms, kind, person_name, subject, details, address FROM events"
+        "SELECT event_id, at_ms, kind, person_name, subject, details, address FROM events"  # noqa: S608
         f" WHERE {where} ORDER BY event_id DESC LIMIT {LIST_MAX + 1}",
         *where.values,
     )

@@ -211,7 +211,7 @@ async def export(office: Office, merchant_id: int, export_id: str) -> Export:
     """An export of the merchant. Raises ``Refused`` EXPORT-NOT-FOUND."""
     await _bury(office, merchant_id)
     rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM exports WHERE merchant_id = $1 AND export_id = $2",
+        f"SELECT {_COLUMNS} FROM exports WHERE merchant_id = $1 AND export_id = $2",  # noqa: S608
         merchant_id, export_id[:40],
     )  # fmt: skip
     if not rows:
@@ -223,7 +223,7 @@ async def list_exports(office: Office, merchant_id: int) -> list[Export]:
     """The newest exports."""
     await _bury(office, merchant_id)
     rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM exports WHERE merchant_id = $1 ORDER BY created_at_ms DESC LIMIT $2",
+        f"SELECT {_COLUMNS} FROM exports WHERE merchant_id = $1 ORDER BY created_at_ms DESC LIMIT $2",  # noqa: S608
         merchant_id, EXPORTS_SHOWN,
     )  # fmt: skip
     return [_export(office, merchant_id, row) for row in rows]

@@ -63,7 +63,7 @@ def _goods(row: Row) -> Goods:
 async def list_goods(office: Office, merchant_id: int) -> list[Goods]:
     """All items, last used first."""
     rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM goods WHERE merchant_id = $1 ORDER BY used_at_ms DESC, goods_id LIMIT $2",
+        f"SELECT {_COLUMNS} FROM goods WHERE merchant_id = $1 ORDER BY used_at_ms DESC, goods_id LIMIT $2",  # noqa: S608
         merchant_id, LIST_MAX,
     )  # fmt: skip
     return [_goods(row) for row in rows]

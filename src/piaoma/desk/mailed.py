@@ -137,7 +137,7 @@ async def _spend(office: Office, secret: str) -> str:
 
     async def work(transaction: Transaction) -> str:
         rows = await transaction.fetch(
-            f"SELECT address FROM list_links t WHERE secret_hash = $1 AND expires_at_ms > $2 {for_update}",
+            f"SELECT address FROM list_links t WHERE secret_hash = $1 AND expires_at_ms > $2 {for_update}",  # noqa: S608
             _hash(secret), milliseconds(office.now()),
         )  # fmt: skip
         if not rows:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.channels import Unavailable
-from piaoma.invoice.money import from_fen
+from piaoma.invoice.money import from_fen, to_fen
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import Row, month_of, set_quota
+from piaoma.store import Row, month_of, set_quota, used_of_quota
 
 from .events import Actor, record
 
@@ -86,7 +86,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 MERCHANT_COLUMNS = """m.merchant_id, m.name, m.taxpayer_id, m.taxpayer_kind, m.shop_name, m.address, m.phone, m.bank,
                       m.account, m.drawer, m.state, m.verified_at_ms"""
-_ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"
+_ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"  # noqa: S608
 
 
 async def merchant(office: Office, merchant_id: int) -> Merchant:
@@ -113,7 +113,7 @@ async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchan
     refuse_all(faults)
     async with office.database.write() as transaction:
         columns = ", ".join(PROFILE_FIELDS)
-        rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)
+        rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)  # noqa: S608
         before = {field: rows[0][field] for field in PROFILE_FIELDS}
         after = {field: getattr(profile, field).strip() for field in PROFILE_FIELDS}
         await transaction.execute(
@@ -125,11 +125,14 @@ async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchan
     return await merchant(office, by.merchant_id)
 
 
-async def quota(office: Office, merchant: Merchant) -> Quota | None:
-    """This month's quota, with the limit as the channel tells it now, or as it told it last; None when it never did."""
+async def quota(office: Office, merchant: Merchant, needed: Decimal = Decimal(0)) -> Quota | None:
+    """This month's quota, with the limit as the channel tells it now, or as it told it last; None when it never did.
+    ``needed`` is what shall still fit into it, in yuan: a channel that gives quota in blocks then takes another."""
     month = month_of(office.now())
+    used_fen = await used_of_quota(office.database, merchant.merchant_id, month) if needed else 0
     try:
-        limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month)
+        needed_fen = max(0, used_fen + to_fen(needed))
+        limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month, needed_fen)
     except (Unavailable, Refused):
         limit_fen = None
     select = "SELECT limit_fen, issued_fen, reserved_fen FROM quotas WHERE merchant_id = $1 AND month = $2"

@@ -77,7 +77,7 @@ async def mint(
     if not merchant.verified and not office.config.sandbox:
         raise refuse("MERCHANT-UNVERIFIED")
     _, _, sums = preview(office, merchant, offer)
-    month = await quota(office, merchant)
+    month = await quota(office, merchant, sums.amount)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")
     left = month.left

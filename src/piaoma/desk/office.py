@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
-from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import piaoma.channels
-from piaoma.channels import Channel, Numbering, SandboxAuthority
+from piaoma.channels import Channel, Numbering
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
@@ -35,7 +34,7 @@ from piaoma.store import (
     Outcome,
     Sealed,
     StoreLocked,
-    migrations,
+    enter_channel,
     open_database,
 )
 from piaoma.trust import SealSigner, Signer, sign_originals
@@ -44,6 +43,7 @@ from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.files import load_or_create_key
 
 from .approve import finish_for_ever
+from .channel import open_channel
 from .config import Config
 from .exports import keep_tidy
 from .indexing import keep_index
@@ -59,6 +59,8 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .stock import keep_stocked
+from .summaries import keep_confirming
 from .views import view
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -88,7 +90,7 @@ class Office:
         self.channel = channel
         self.now = now
         self.keys = keys
-        self.roots = (keys.root,)
+        self.roots = (keys.root, *channel.roots)
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
@@ -218,7 +220,8 @@ async def open_office(
     open outcomes.
 
     Raises ``StoreLocked`` when another process or an unfinished restore holds the data folder, ``SchemaMismatch`` when
-    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open.
+    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open, CHANNEL-SWITCH-OPEN;
+    ``ConfigFault``.
     """
     folder = config.data_folder
     if (folder / RESTORING).exists():
@@ -228,44 +231,46 @@ async def open_office(
     try:
         keys = open_keys(config, now)
         database = await open_database(config.database_url)
-        books = resources.files(piaoma.channels) / "migrations"
-        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
-        authority = SandboxAuthority(ledger, lambda: office.signer, now)
-        office = Office(config, database, authority, keys, now)
         try:
-            async with office.writer:
-                tasks = [
-                    asyncio.create_task(office.outbox.run()),
-                    asyncio.create_task(office.notices.run()),
-                    asyncio.create_task(pursue_for_ever(office)),
-                    asyncio.create_task(finish_for_ever(office)),
-                    asyncio.create_task(correct_for_ever(office)),
-                    asyncio.create_task(follow_keys(office)),
-                    asyncio.create_task(keep_log(office)),
-                    asyncio.create_task(keep_shelves(office)),
-                    asyncio.create_task(keep_purging(office)),
-                    asyncio.create_task(keep_index(office)),
-                    asyncio.create_task(keep_writing(office)),
-                    asyncio.create_task(keep_tidy(office)),
-                ]
-                try:
-                    if not work:
-                        await _stop(tasks)
+            await enter_channel(database, config.channel, now(), live=config.live)
+            async with open_channel(config, lambda: office.signer, now) as channel:
+                office = Office(config, database, channel, keys, now)
+                async with _working(office, work):
                     yield office
-                finally:
-                    await _stop([*tasks, *office.errands, *office.exports.values()])
         finally:
-            await office.cabinet.close()
-            office.checkers.close()
             keys.close()
-            await ledger.close()
             await database.close()
     finally:
         if lock is not None:
             lock.release()
 
 
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+@asynccontextmanager
+async def _working(office: Office, work: bool) -> AsyncIterator[None]:
+    """What an office does by itself, from its first moment to its last."""
+    try:
+        async with office.writer:
+            tasks = [asyncio.create_task(errand) for errand in _errands(office)]
+            try:
+                if not work:
+                    await _stop(tasks)
+                yield
+            finally:
+                await _stop([*tasks, *office.errands, *office.exports.values(), *office.calls])
+    finally:
+        await office.cabinet.close()
+        office.checkers.close()
+
+
+def _errands(office: Office) -> list[Coroutine[None, None, None]]:
+    return [
+        office.outbox.run(), office.notices.run(), pursue_for_ever(office), finish_for_ever(office),
+        correct_for_ever(office), follow_keys(office), keep_stocked(office), keep_confirming(office), keep_log(office),
+        keep_shelves(office), keep_purging(office), keep_index(office), keep_writing(office), keep_tidy(office),
+    ]  # fmt: skip
+
+
+async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,6 +17,7 @@ import structlog
 from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, Unavailable
 from piaoma.invoice.issued import PricedLine
 from piaoma.invoice.original_reader import read
+from piaoma.invoice.parties import Party
 from piaoma.store import (
     Intent,
     IssueRequest,
@@ -149,12 +150,20 @@ def _fault(office: Office, request: IssueRequest, answer: RemoteAnswer) -> str |
     issued = read(answer.original)
     if not _NUMBER.fullmatch(answer.number) or issued.number != answer.number:
         return "another number"
+    if issued.sandbox is not office.config.sandbox:
+        return "a sample for a real invoice, or the other way round"
     draft = request.draft
     red = request.red.reference if request.red is not None else None
-    asked = (draft.kind, draft.seller, draft.buyer, request.totals, _amounts(request.lines), red)
-    if asked != (issued.kind, issued.seller, issued.buyer, issued.totals, _amounts(issued.lines), issued.red):
+    asked = (draft.kind, _who(draft.seller), _who(draft.buyer), request.totals, _amounts(request.lines), red)
+    stated = (issued.kind, _who(issued.seller), _who(issued.buyer), issued.totals, _amounts(issued.lines), issued.red)
+    if asked != stated:
         return "another content"
     return None
+
+
+def _who(party: Party) -> tuple[str, str]:
+    """What a party is known by: addresses and accounts are written as each channel has them."""
+    return party.name, party.taxpayer_id
 
 
 def _amounts(lines: Sequence[PricedLine]) -> list[tuple[str, str, Decimal, Decimal, Decimal]]:

@@ -66,11 +66,11 @@ _OF_INVOICE = f"""
 SELECT {_COLUMNS} FROM {{keys}} CROSS JOIN jobs j
 LEFT JOIN receipts r ON r.merchant_id = j.merchant_id AND r.job_id = j.job_id
 WHERE j.merchant_id = k.a AND j.job_id = k.b ORDER BY j.created_at_ms, j.job_id
-"""
+"""  # noqa: S608
 _MAILS = f"""
 SELECT {_COLUMNS} FROM jobs j LEFT JOIN receipts r ON r.merchant_id = j.merchant_id AND r.job_id = j.job_id
 WHERE j.merchant_id = $1 AND j.kind = 'mail' AND j.number <> ''
-"""
+"""  # noqa: S608
 # What a list may be narrowed to. 未打开 is the one that a shop acts on.
 _NARROWED = {
     "": "",

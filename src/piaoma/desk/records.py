@@ -103,7 +103,7 @@ def _invoice(office: Office, row: Row) -> Invoice:
 async def invoice(office: Office, merchant_id: int, number: str) -> Invoice:
     """Raises ``Refused`` INVOICE-NOT-FOUND."""
     row = await office.database.read_by_key(
-        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 AND number = $2",
+        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 AND number = $2",  # noqa: S608
         merchant_id, number,
     )  # fmt: skip
     if row is None:
@@ -170,7 +170,7 @@ def _invoice_of(office: Office, merchant_id: int, one: index.Found) -> Invoice:
 async def latest(office: Office, merchant_id: int, count: int) -> list[Invoice]:
     """The newest invoices, without counting all."""
     rows = await office.database.read(
-        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 ORDER BY issued_at_ms DESC, number DESC LIMIT $2",
+        f"SELECT {_COLUMNS} FROM invoices WHERE merchant_id = $1 ORDER BY issued_at_ms DESC, number DESC LIMIT $2",  # noqa: S608
         merchant_id, count,
     )  # fmt: skip
     return [_invoice(office, row) for row in rows]
@@ -190,4 +190,4 @@ _INVOICES_OF = f"""
 SELECT {", ".join("t." + column.strip() for column in _COLUMNS.split(","))}, m.shop_name
 FROM {{keys}} CROSS JOIN invoices t CROSS JOIN merchants m
 WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
-"""
+"""  # noqa: S608

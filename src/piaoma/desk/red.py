@@ -32,9 +32,11 @@ from piaoma.store import (
     find_form,
     keep_form_waiting,
     refuse_form,
+    send_form,
     settle_form,
     stop_asking,
     taken_back,
+    unsend_form,
 )
 
 from . import records
@@ -223,10 +225,14 @@ async def _request(office: Office, form: RedForm) -> RedFormRequest:
 
 
 async def _apply(office: Office, form: RedForm) -> None:
-    request = await _request(office, form)
+    if not await send_form(office.database, form, office.now(), office.channel.forms_settle_seconds):
+        # That it is not there yet does not say that it never arrived.
+        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+        return
     try:
-        answer = await office.channel.apply_red_form(request)
+        answer = await office.channel.apply_red_form(await _request(office, form))
     except Unavailable:
+        await unsend_form(office.database, form)
         await keep_form_waiting(office.database, form, office.now(), unknown=False)
         return
     except Exception as error:

@@ -289,7 +289,7 @@ async def _check(office: Office, old: records.Invoice, buyer: Buyer) -> None:
     lines, sums = totals.price(draft, today, office.catalogue)
     if [(one.amount, one.tax) for one in lines] != [(one.amount, one.tax) for one in invoice.lines]:
         raise refuse("REISSUE-AMOUNT")
-    month = await quota(office, seller)
+    month = await quota(office, seller, sums.amount)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")
     if sums.amount > month.left:

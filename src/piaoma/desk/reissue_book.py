@@ -64,7 +64,7 @@ class Reissue(msgspec.Struct, frozen=True):
 
 _COLUMNS = """merchant_id, reissue_id, blue_number, code_id, started_by, made_by, buyer, email, state, red_number,
               new_number, refusal, attempts, created_at_ms, changed_at_ms, next_at_ms"""
-_SELECT = f"SELECT {_COLUMNS} FROM reissues "
+_SELECT = f"SELECT {_COLUMNS} FROM reissues "  # noqa: S608
 
 
 def _reissue(office: Office, row: Row) -> Reissue:
@@ -167,7 +167,7 @@ async def add_reissue(
 async def _change(office: Office, one: Reissue, assignments: str, states: str, *values: object) -> bool:
     async with office.database.write() as transaction:
         changed = await transaction.execute(
-            f"UPDATE reissues SET {assignments}, changed_at_ms = $3"
+            f"UPDATE reissues SET {assignments}, changed_at_ms = $3"  # noqa: S608 - our own phrases
             f" WHERE merchant_id = $1 AND reissue_id = $2 AND state IN ({states})",
             one.merchant_id, one.reissue_id, milliseconds(office.now()), *values,
         )  # fmt: skip

@@ -191,7 +191,7 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
     """
 
     # One change at a time: of two owners who switch each other off at once, one stays.
-    lock = f"SELECT 1 FROM merchants t WHERE merchant_id = $1 {office.database.dialect.for_update}"
+    lock = f"SELECT 1 FROM merchants t WHERE merchant_id = $1 {office.database.dialect.for_update}"  # noqa: S608
 
     async def work(transaction: Transaction) -> None:
         await transaction.fetch(lock, by.merchant_id)

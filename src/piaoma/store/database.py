@@ -91,7 +91,7 @@ async def write_block(database: Database, work: Callable[[Transaction], Awaitabl
         except WriteConflict:
             if attempt == CONFLICT_RETRIES_MAX - 1:
                 raise
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
     raise AssertionError("unreachable")
 
 

@@ -90,7 +90,7 @@ FORM_COLUMNS = """f.merchant_id, f.form_id, f.blue_number, f.buyer_id, f.raised_
 SELECT_FORMS = f"""
 SELECT {FORM_COLUMNS} FROM red_forms f
 LEFT JOIN issues s ON s.merchant_id = f.merchant_id AND s.issue_key = f.issue_key
-"""
+"""  # noqa: S608
 
 
 def form_of(row: Row) -> RedForm:
@@ -268,6 +268,31 @@ async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *,
         await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms)
 
     await write_block(database, work)
+
+
+# In one statement, so that of two processes one sends.
+_SEND = """
+UPDATE red_forms SET sent_at_ms = $3
+WHERE merchant_id = $1 AND form_id = $2 AND state IN ('submitted', 'unknown')
+AND (sent_at_ms IS NULL OR sent_at_ms <= CAST($4 AS BIGINT))
+"""
+
+
+async def send_form(database: Database, form: RedForm, now: datetime, settle_seconds: float) -> bool:
+    """Note, before the channel is called, that a form is sent; False when it was so recently that the channel may still
+    be at it, and must not be sent again."""
+    latest = milliseconds(now - timedelta(seconds=settle_seconds))
+    async with database.write() as transaction:
+        return bool(await transaction.execute(_SEND, form.merchant_id, form.form_id, milliseconds(now), latest))
+
+
+async def unsend_form(database: Database, form: RedForm) -> None:
+    """It surely did not arrive."""
+    async with database.write() as transaction:
+        await transaction.execute(
+            "UPDATE red_forms SET sent_at_ms = NULL WHERE merchant_id = $1 AND form_id = $2",
+            form.merchant_id, form.form_id,
+        )  # fmt: skip
 
 
 async def stop_asking(database: Database, form: RedForm) -> None:

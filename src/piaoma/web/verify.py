@@ -171,7 +171,7 @@ def _date(text: str) -> date | None:
     """A date as the browser sends it, or as people type it."""
     digits = "".join(letter for letter in text if letter.isdigit() and letter.isascii())
     try:
-        return datetime.strptime(digits, "%Y%m%d").date() if len(digits) == 8 else None
+        return datetime.strptime(digits, "%Y%m%d").date() if len(digits) == 8 else None  # noqa: DTZ007 - no zone
     except ValueError:
         return None
 

@@ -36,7 +36,7 @@ from ..contract import (
 )
 from ..settings import SettingsFault, roots_of
 from .fields import same_figures, summed, uploaded
-from .forms import Forms
+from .forms import FORMS_SETTLE_SECONDS, Forms
 from .line import TABLE, LeqiSettings, Line, field, rows_of
 
 UPLOAD_MAX = 100  # invoices of one call of QDFPSC
@@ -54,13 +54,14 @@ class Leqi:
 
     name = "leqi"
     settings_type = LeqiSettings
+    forms_settle_seconds = FORMS_SETTLE_SECONDS
 
     def __init__(self, file: Path, now: Callable[[], datetime], *, live: bool) -> None:
         """Raises ``SettingsFault``."""
         self._line = line = Line(file, live=live)
         self._now = now
         self._forms = Forms(line, now)
-        self._quota_block_fen = to_fen(Decimal(line.settings.quota_block))
+        self._quota_block_fen = to_fen(Decimal(line.settings.quota_block or 0))  # 0: all there is
         self._usable_until: dict[tuple[str, str], str] = {}  # (seller, month): YYYYMMDD of its quota, as last told
         self._receipts: OrderedDict[str, str] = OrderedDict()  # number: receipt (受理流水号) of its upload
         self._lost: OrderedDict[str, None] = OrderedDict()  # numbers whose upload may have arrived
@@ -102,11 +103,13 @@ class Leqi:
         return Block(prefix, low, high)
 
     async def get_quota(self, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
-        """See ``Channel.get_quota``: what was downloaded of the month (CXSXED), and another block when that is too
-        little (XZTHSXED). Asked for under a serial of what is there, so that a lost answer takes none twice."""
+        """See ``Channel.get_quota``: what was downloaded of the month (CXSXED), and all the rest, or another block when
+        that is too little (XZTHSXED). Asked for under a serial of what is there, so that a lost answer takes none
+        twice."""
         taken, left = await self._quota(taxpayer_id, month)
-        if needed_fen > taken and left > 0:
-            wanted = min(left, max(self._quota_block_fen, needed_fen - taken))
+        block = self._quota_block_fen or left
+        if left > 0 and (needed_fen > taken or not self._quota_block_fen):
+            wanted = min(left, max(block, needed_fen - taken))
             serial = hashlib.sha256(f"{taxpayer_id}:{month}:{taken}".encode()).hexdigest()[:32]
             told, fields = await self._line.ask("XZTHSXED", "quota", self._block(taxpayer_id, "0", wanted, serial))
             _demand(told)

@@ -1,7 +1,8 @@
 """Red forms at 乐企: raised, confirmed, and found again by what they say, for the platform knows no serial of ours.
 
-A form whose answer was lost is looked for among the forms of its blue invoice: the same side, the same sums, not void
-and not used. One such is it; several leave the outcome unknown, for nothing is guessed.
+A form whose answer was lost is looked for among the forms of its blue invoice: the same side, the same sums, not void,
+not used. One such is it; several leave the outcome unknown, for nothing is guessed. One that is not listed may still be
+worked on: it is not sent again before a time has gone in which it would have come up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from ..contract import OutcomeUnknown, RedFormAnswer, RedFormRequest, Unavailabl
 from .fields import SIDES, applied, sums_of
 from .line import Line, field, rows_of
 
+FORMS_SETTLE_SECONDS = (
+    600.0  # how long the platform may take to list a form [U]: long, for two forms are worse than one late
+)
 _WORDS = {RedFormEvent.CONFIRM: "Y", RedFormEvent.DENY: "N", RedFormEvent.WITHDRAW: "C"}  # qrlx
 
 

@@ -31,7 +31,7 @@ class LeqiSettings(Settings, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     capability: str = "202007"  # nlbm, 能力编码 of 数电票开具
     use_case: str = ""  # ylbm, 用例编码
     signing_secret: str = ""  # see envelope.signature
-    quota_block: str = "100000.00"  # yuan of quota taken at a time
+    quota_block: str = ""  # yuan of quota taken at a time; empty: all there is, where nobody else issues for the seller
     bureau_code: str = ""  # of the tax office that answers for the numbers, as originals state it
     bureau_name: str = ""
     bureau_tag: str = ""  # SWEI and four digits

@@ -1,8 +1,8 @@
-"""What all providers have in common: an order goes out under our serial, and is asked after until it is known.
+"""What all providers have in common: an order goes out under our serial and is asked after until it is known.
 
-An adapter says how a call is signed and read, and what the codes mean. What follows from a meaning is decided here, once
-for all: nothing is guessed, nothing is sent again while an outcome is open, and an original is fetched before anybody
-is told that it is there.
+An adapter says how a call is signed and read, and what the codes mean. What follows from a meaning is decided here,
+once for all: nothing is guessed, nothing is sent again while an outcome is open, and an original is fetched before
+anybody is told that it is there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ProviderSettings(Settings, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a provider says of an order. ``told`` is its state; ``file`` where the original is fetched once it is done."""
+    """What a provider says of an order. ``told`` is its state; ``file`` where the original lies once it is done."""
 
     serial: str
     told: Told
@@ -73,10 +73,13 @@ class FormResult(msgspec.Struct, frozen=True):
 
 
 class Provider(ABC):
-    """See ``Channel``. An adapter gives ``settings_type`` and the abstract methods; those raise ``Unreached`` and ``Lost``."""
+    """See ``Channel``. An adapter gives ``settings_type``, ``table``, and the abstract methods; these raise
+    ``Unreached`` and ``Lost``.
+    """
 
     name: ClassVar[str]
     table: ClassVar[Table]
+    forms_settle_seconds = 0.0
 
     def __init__(self, file: Path, settings: ProviderSettings, now: Callable[[], datetime], *, live: bool) -> None:
         """Raises ``SettingsFault``."""

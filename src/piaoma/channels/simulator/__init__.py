@@ -4,6 +4,7 @@ It speaks 乐企, 诺诺 and 百望 over HTTP on loopback, keeps the sandbox aut
 switches. Numbers have province 99 and signatures are made with test keys: nothing it gives can be taken for real.
 """
 
-from .server import Access, app_of
+from .access import Access, access_in
+from .server import app_of
 
-__all__ = ["Access", "app_of"]
+__all__ = ["Access", "access_in", "app_of"]

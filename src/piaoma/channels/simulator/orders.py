@@ -150,7 +150,7 @@ class OrderDesk:
         amount, tax = Decimal(line["amount"]), Decimal(line["tax"])
         return PricedLine(
             printed_name(line["name"], short), line["code"], Decimal(line["rate"]), amount, tax, amount + tax,
-            _decimal(line.get("quantity")), _decimal(line.get("unit_price")), line.get("unit", ""), line.get("spec", ""),
+            _decimal(line.get("quantity")), _decimal(line.get("unit_price")), line["unit"], line["spec"],
             LineKind(line["kind"]), line.get("preference", ""), ZeroKind(line["zero"]),
         )  # fmt: skip
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +12,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ..ledger import Ledger
-from ..leqi.line import LeqiSettings
-from ..providers.baiwang import BaiwangSettings
-from ..providers.nuonuo import NuonuoSettings
 from ..sandbox import SandboxAuthority
+from .access import Access
 from .baiwang import BaiwangDesk
 from .leqi import LeqiDesk
 from .nuonuo import NuonuoDesk
@@ -24,14 +21,6 @@ from .orders import OrderDesk
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
 GARBAGE = b"<html><body>\xe7\xb3\xbb\xe7\xbb\x9f\xe7\xbb\xb4\xe6\x8a\xa4</body></html>"
-
-
-class Access(msgspec.Struct, frozen=True):
-    """The keys that the three dialects accept: the settings that the other side uses."""
-
-    leqi: LeqiSettings
-    nuonuo: NuonuoSettings
-    baiwang: BaiwangSettings
 
 
 class Cut(Response):

@@ -7,6 +7,9 @@ CREATE TABLE channels (
     since_ms BIGINT NOT NULL
 );
 
+-- When a red form was last sent: some channels know no serial of ours, and list a form only when it is worked through.
+ALTER TABLE red_forms ADD COLUMN sent_at_ms BIGINT;
+
 -- Monthly summaries (汇总确认) that the channel was told of.
 CREATE TABLE month_summaries (
     merchant_id   BIGINT NOT NULL REFERENCES merchants (merchant_id),

@@ -38,7 +38,8 @@ from .ledger import Ledger, LedgerTransaction
 from .sandbox_forms import FormBook, NewForm
 
 QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
-POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
+DIGITS = ("0", "8")  # fifth digit of a number: given beforehand, given by the call
+DIGITS_OF_THE_PROCESS = ("1", "9")  # of ``piaoma authority serve``, whose books are others
 PATIENCE_MS = 3_000  # how long a caller waits for an answer before it counts as unknown
 FIRST_SEQUENCE = 1
 ROOM = 1_000_000_000  # numbers left out after a restore; a year has a million times as many
@@ -101,7 +102,14 @@ class SandboxAuthority:
     roots: tuple[bytes, ...] = ()
     forms_settle_seconds = 0.0
 
-    def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        signer: Callable[[], Signer],
+        now: Callable[[], datetime],
+        digits: tuple[str, str] = DIGITS,
+    ) -> None:
+        self._pool_digit, self._remote_digit = digits
         self._ledger = ledger
         self._signer = signer
         self.now = now
@@ -149,7 +157,7 @@ class SandboxAuthority:
 
     async def give_block(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
         """A block, once for a serial, whatever is rehearsed."""
-        prefix = f"{year}{SANDBOX_PROVINCE}{POOL_DIGIT}"
+        prefix = f"{year}{SANDBOX_PROVINCE}{self._pool_digit}"
         async with self._ledger.write() as transaction:
             found = await transaction.fetch(_BLOCK, serial)
             if found:
@@ -301,7 +309,7 @@ class SandboxAuthority:
             found = await transaction.fetch(_ISSUED, request.serial)
             if found:
                 return RemoteAnswer(request.serial, found[0][0], bytes(found[0][1]))
-            prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{REMOTE_DIGIT}"
+            prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{self._remote_digit}"
             number = f"{prefix}{await self._take(transaction, prefix, 1):015d}"
             invoice = invoice_of(
                 request.draft, request.lines, request.totals, number, request.requested_at, self.bureau, request.red

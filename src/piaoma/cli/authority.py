@@ -16,6 +16,7 @@ import uvicorn
 
 import piaoma.channels
 from piaoma.channels import MODULES, SandboxAuthority
+from piaoma.channels.sandbox import DIGITS_OF_THE_PROCESS
 from piaoma.channels.simulator import access_in, app_of
 from piaoma.desk.config import SANDBOX, load_config
 from piaoma.desk.office import make_private, shanghai_now
@@ -44,7 +45,7 @@ async def simulator(
     wanted = migrations(resources.files(piaoma.channels) / "migrations")
     ledger = await open_database(books, schema="piaoma_authority", wanted=wanted)
     try:
-        authority = SandboxAuthority(ledger, lambda: signer, shanghai_now)
+        authority = SandboxAuthority(ledger, lambda: signer, shanghai_now, DIGITS_OF_THE_PROCESS)
         access = access_in(folder, f"http://{HOST}:{port}", str((keys / ROOTS).resolve()))
         # What a rehearsal cuts off is an error to the server, and none to us.
         config = uvicorn.Config(

@@ -123,9 +123,9 @@ def _demo(out: Path, keep: bool | None, outside: dict[str, str]) -> None:
             time.sleep(0.01)
         times = {"server ready": time.perf_counter() - started}
         number = _run(config, out, times)
-        _finish(config, out, times, number)
         if outside:
             asyncio.run(_reported(config, times))
+        _finish(config, out, times, number)
         if keep:
             print(f"\n票码在运行 serving on {config.base_url}  — Ctrl+C 结束\n数据 data {folder}", flush=True)
             thread.join()

@@ -73,8 +73,8 @@ def test_a_switch_of_the_configuration_moves_a_shop(bench: Bench, tmp_path: Path
 
 @pytest.mark.parametrize("open_end", ["issue", "report", "form"])
 def test_nothing_goes_over_while_something_is_under_way(bench: Bench, tmp_path: Path, open_end: str) -> None:
-    """An outcome that is open, an invoice not reported, a form not closed: refused with the counts, nothing changed; the
-    store opens with its own channel as before."""
+    """An outcome that is open, an invoice not reported, a form not closed: refused with the counts, nothing changed;
+    the store opens with its own channel as before."""
     sandbox, leqi = Config(data=str(tmp_path)), outside(bench, tmp_path)
 
     async def story() -> None:

@@ -55,7 +55,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers here wait for milliseconds."""
     monkeypatch.setattr(provider, "RESULT_WAITS_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(leqi, "RESULT_WAITS_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(leqi.Leqi, "forms_settle_seconds", 0.8)
+    monkeypatch.setattr(leqi.Leqi, "forms_settle_seconds", 2.0)  # the clock tells whole seconds
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from . import (
     account,
+    channel,
     codes,
     corrections,
     customers,
@@ -22,6 +23,6 @@ from .access import declared
 
 routes = declared([
     *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *settings.routes,
-    *account.routes, *staff.routes, *trail.routes,
+    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *channel.routes,
+    *settings.routes, *account.routes, *staff.routes, *trail.routes,
 ])  # fmt: skip

@@ -8,9 +8,10 @@ import httpx
 import msgspec
 import pytest
 
-from piaoma.channels import SandboxAuthority, SessionState
+from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, SandboxAuthority, SessionState
 from piaoma.desk import scan
 from piaoma.desk.roles import Role
+from piaoma.store import IssueState
 from piaoma.web.page import words
 from tests.conftest import COMPANY, Shop
 from tests.web.browsing import browse, log_in
@@ -66,6 +67,27 @@ def test_stock_and_open_ends_are_shown(tmp_path: Path) -> None:
         text = await page_of(client)
         assert f"/console/invoices/{number}" in text and "CHANNEL-FIGURES 33 &lt;b&gt;不符" in text
         assert "与税务平台有差异" in text and "2026-09 已与税务平台确认" in text
+
+    browse(tmp_path, story)
+
+
+def test_what_a_channel_said_of_an_open_outcome_is_kept_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A code that no table has: the outcome is open, and the owner reads the code as it came."""
+
+    async def strange(self: SandboxAuthority, request: RemoteRequest) -> RemoteAnswer:
+        raise OutcomeUnknown(request.serial, "X-77 <b>新规则")
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        await log_in(client, shop)
+        code = await shop.code()
+        await shop.office.channel.rehearse(remote=True)  # type: ignore[attr-defined]
+        monkeypatch.setattr(SandboxAuthority, "issue_blue", strange)
+        outcome = await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")
+        assert outcome.state is IssueState.UNKNOWN
+        text = await page_of(client)
+        assert "X-77 &lt;b&gt;新规则" in text and f"/console/codes/{code.code_id}" in text
 
     browse(tmp_path, story)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .office import Office
 
 TURN_SECONDS = 0.5
+SAID_MAX = 200  # characters of what a channel said that are kept
 _NUMBER = re.compile(r"\d{20}")
 
 _log = structlog.get_logger("piaoma.pursue")
@@ -84,13 +85,13 @@ async def _pursue(office: Office, intent: Intent) -> Outcome:
     try:
         seller = intent.request.draft.seller.taxpayer_id
         answer = await office.channel.query_result(serial_of(intent.request), seller)
-    except OutcomeUnknown:
-        return await _wait(office, intent.request, IssueState.UNKNOWN)
-    except Unavailable:
+    except OutcomeUnknown as unknown:
+        return await _wait(office, intent.request, IssueState.UNKNOWN, unknown.said)
+    except Unavailable as fault:
         # Nothing new is known. An intent without a recorded try may have been sent just before a crash, so its
         # outcome counts as unknown.
         state = intent.state if intent.attempts else IssueState.UNKNOWN
-        return await _wait(office, intent.request, state)
+        return await _wait(office, intent.request, state, str(fault))
     if answer is None:
         return await _call(office, intent.request)
     return await _settle(office, intent.request, answer)
@@ -102,11 +103,11 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
     issue = office.channel.issue_blue if red is None else office.channel.issue_red
     try:
         answer = await issue(remote)
-    except Unavailable:
-        return await _wait(office, request, IssueState.SUBMITTED)
+    except Unavailable as fault:
+        return await _wait(office, request, IssueState.SUBMITTED, str(fault))
     except OutcomeUnknown as unknown:
         _log.warning("outcome unknown", serial=unknown.serial, said=unknown.said)
-        return await _wait(office, request, IssueState.UNKNOWN)
+        return await _wait(office, request, IssueState.UNKNOWN, unknown.said)
     except Exception:
         # A garbled answer says nothing about what happened on the other side.
         _log.exception("channel call")
@@ -114,8 +115,8 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
     return await _settle(office, request, answer)
 
 
-async def _wait(office: Office, request: IssueRequest, state: IssueState) -> Outcome:
-    await keep_waiting(office.database, request, state, office.now())
+async def _wait(office: Office, request: IssueRequest, state: IssueState, said: str = "") -> Outcome:
+    await keep_waiting(office.database, request, state, office.now(), said[:SAID_MAX])
     return await settled(office.database, request)
 
 

@@ -138,8 +138,8 @@ async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side) -> R
         answer = await office.channel.act_on_red_form(await _request(office, form), event, by)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
-    except OutcomeUnknown:
-        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+    except OutcomeUnknown as unknown:
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said)
         raise refuse("RED-FORM-UNKNOWN") from None
     if answer.refusals:
         raise Refused(*answer.refusals)
@@ -204,8 +204,8 @@ async def _ask(office: Office, form: RedForm) -> None:
     """Where does it stand? A form that the authority never got is sent again, under the same serial."""
     try:
         answer = await office.channel.query_red_form(await _request(office, form))
-    except OutcomeUnknown:
-        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+    except OutcomeUnknown as unknown:
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said)
         return
     except Unavailable:
         # Without a recorded try it may have been sent just before a crash, so its outcome counts as unknown.
@@ -237,9 +237,10 @@ async def _apply(office: Office, form: RedForm) -> None:
         return
     except Exception as error:
         # A garbled answer says nothing about what happened on the other side.
+        said = error.said if isinstance(error, OutcomeUnknown) else ""
         if not isinstance(error, OutcomeUnknown):
             _log.exception("channel call")
-        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=said)
         return
     await _record(office, form, answer)
 

@@ -208,7 +208,9 @@ UPDATE red_forms SET state = 'refused', refusal = $3, changed_at_ms = $4, next_q
 WHERE merchant_id = $1 AND form_id = $2
 """
 _WAIT_FORM = """
-UPDATE red_forms SET state = $3, attempts = attempts + 1, next_query_at_ms = $4 WHERE merchant_id = $1 AND form_id = $2
+UPDATE red_forms SET state = $3, attempts = attempts + 1, next_query_at_ms = $4,
+                     said = CASE WHEN CAST($5 AS TEXT) = '' THEN said ELSE CAST($5 AS TEXT) END
+WHERE merchant_id = $1 AND form_id = $2
 """
 
 
@@ -254,9 +256,9 @@ async def refuse_form(database: Database, form: RedForm, refusals: Sequence[Refu
     await write_block(database, work)
 
 
-async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *, unknown: bool) -> None:
+async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *, unknown: bool, said: str = "") -> None:
     """Ask again later. ``unknown`` when something may have reached the authority: once unknown, it stays so until it
-    is known. A form that was answered before keeps its state."""
+    is known. A form that was answered before keeps its state. ``said`` is as in ``keep_waiting``."""
 
     async def work(transaction: Transaction) -> None:
         row = await _lock(transaction, database, form)
@@ -265,7 +267,7 @@ async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *,
         state = "unknown" if unknown and row["state"] == "submitted" else row["state"]
         delay = FORM_QUERY_DELAYS_S[min(row["attempts"], len(FORM_QUERY_DELAYS_S) - 1)]
         next_ms = milliseconds(now + timedelta(seconds=delay))
-        await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms)
+        await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms, said)
 
     await write_block(database, work)
 

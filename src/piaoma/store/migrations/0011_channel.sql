@@ -7,6 +7,10 @@ CREATE TABLE channels (
     since_ms BIGINT NOT NULL
 );
 
+-- What a channel said last of an outcome that is open, in its own words and codes: for whoever must find out.
+ALTER TABLE issues ADD COLUMN said TEXT NOT NULL DEFAULT '';
+ALTER TABLE red_forms ADD COLUMN said TEXT NOT NULL DEFAULT '';
+
 -- When a red form was last sent: some channels know no serial of ours, and list a form only when it is worked through.
 ALTER TABLE red_forms ADD COLUMN sent_at_ms BIGINT;
 

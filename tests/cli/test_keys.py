@@ -14,7 +14,8 @@ import pytest
 
 from piaoma.cli.records import show_config
 from piaoma.desk.config import ConfigFault, load_config
-from piaoma.trust.key_secret import SECRET_CHARS_MIN
+from piaoma.trust.key_secret import SECRET_CHARS_MIN, KeySecret
+from piaoma.trust.sealed_file import load_or_create_key
 from tests.trust.signing import outside_signer
 
 SECRET = "0123456789abcdef" * 4
@@ -92,12 +93,19 @@ def test_the_secret_can_be_changed(tmp_path: Path) -> None:
     """The old one is named once; afterwards only the new one opens the keys."""
     data, old = tmp_path / "data", tmp_path / "old"
     piaoma(data, "keys", "make")
+    token = data / "keys" / "token.key"
+    key = load_or_create_key(token, KeySecret(data / "keys" / "sandbox.secret"))
     shutil.move(data / "keys" / "sandbox.secret", old)
     assert piaoma(data, "keys", "make", "--secret-before", str(old)).returncode == 0, (
         "a new one is made beside the keys"
     )
     assert piaoma(data, "keys", "make").returncode == 0
     assert "KEYS-SECRET-WRONG" in piaoma(data, "keys", "make", PIAOMA_KEY_SECRET_FILE=str(old)).stderr
+    assert load_or_create_key(token, KeySecret(data / "keys" / "sandbox.secret")) == key
+    # Where an outside signer signs, what is kept here follows too.
+    elsewhere = {"PIAOMA_SIGNER": f"unix:{tmp_path}/s", "PIAOMA_KEY_SECRET": SECRET}
+    changed = piaoma(data, "keys", "make", "--secret-before", str(data / "keys" / "sandbox.secret"), **elsewhere)
+    assert changed.returncode == 0 and load_or_create_key(token, KeySecret(old, SECRET)) == key
 
 
 def test_where_an_outside_signer_signs_no_key_is_made(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_every_kind_of_tampering_is_refused(made: Made, tmp_path: Path) -> None:
         parts[xml_name] = head + b"<SignatureValue>" + base64.b64encode(signature) + b"<" + rest.partition(b"<")[2]
 
     def foreign_checkpoint(parts: Parts) -> None:
-        ours = load_or_create_log_key(folder / "keys" / "log.key", "")
+        ours = load_or_create_log_key(folder / "keys" / "log.key", "", Config(data=str(folder)).secret)
         other = LogKey(ours.public.name, bytes(32))
         opened = ours.public.opened(parts["checkpoint.txt"].decode())
         parts["checkpoint.txt"] = other.signed(Checkpoint(opened.origin, opened.size, opened.root)).encode()

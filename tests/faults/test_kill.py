@@ -23,7 +23,7 @@ from piaoma.cli.records import audit_of
 from piaoma.codes.token import unseal
 from piaoma.desk.config import Config
 from piaoma.store import open_database
-from piaoma.trust.files import load_or_create_key
+from piaoma.trust.sealed_file import load_or_create_key
 from tests.conftest import fresh_database
 from tests.journeys.served import Served
 
@@ -95,13 +95,13 @@ def prepare(config: Config, codes: int) -> tuple[Served, list[tuple[str, bytes]]
     """A server that is not started yet, with so many open codes, and a confirm request for each."""
     served = Served(config.data_folder.parent, {"PIAOMA_DATABASE": config.database} if config.database else None)
     _, tokens = asyncio.run(fill(config, codes, 0))
-    key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
+    key = load_or_create_key(config.data_folder / "keys" / "cookie.key", config.secret)
     return served, [(token, confirm_request(key, token)) for token in tokens]
 
 
 async def lost(config: Config, acknowledged: set[str]) -> list[str]:
     """Codes that were answered and have no invoice."""
-    keys = (load_or_create_key(config.data_folder / "keys" / "token.key"),)
+    keys = (load_or_create_key(config.data_folder / "keys" / "token.key", config.secret),)
     database = await open_database(config.database_url)
     try:
         rows = await database.read("SELECT code_id FROM invoices WHERE code_id IS NOT NULL")

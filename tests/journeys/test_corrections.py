@@ -39,7 +39,7 @@ def choose_rule(desk: Page, base: str, mode: str) -> None:
     desk.check(f"#mode_{mode}")
     desk.fill("#times", "9")
     desk.click("form.card button.main")
-    desk.wait_for_selector("text=已保存")
+    desk.wait_for_selector("text=已保存 >> visible=true")
 
 
 def claim(page: Page, url: str, name: str = WRONG, number: str = WRONG_ID) -> None:

@@ -156,7 +156,7 @@ def test_cashiers_change_with_a_name_and_four_digits(browser: Browser, shop: tup
         clerk.fill("#pin", "2580" if name == "小李" else "1470")
         clerk.fill("#pin_password", PASSWORD)
         clerk.click("form[action$=pin] button")
-        clerk.wait_for_selector("text=已保存")
+        clerk.wait_for_selector("text=已保存 >> visible=true")
     owner.goto(f"{base}/console/settings/shops")
     owner.fill("#name", "江汉路店")
     owner.click("form.card:has(#name) button.main")

@@ -67,6 +67,13 @@ def test_a_guest_applies_and_the_till_follows(browser: Browser, shop: tuple[Serv
     till.wait_for_selector("text=已同意 1 笔")
     guest.goto(url)
     assert guest.is_visible("text=您在这里的申请")
+    assert guest.input_value("#total") == guest.input_value("#name") == "", "what arrived is not typed again"
+    guest.fill("#total", "58")
+    guest.click("text=提交，请店家确认")
+    guest.wait_for_selector("text=已提交，等店家确认")
+    guest.click("summary:has-text('撤回申请')")
+    guest.click("details button:has-text('撤回申请')")
+    guest.wait_for_selector("text=已撤回")
 
 
 def test_a_guest_without_scripts_is_refused_with_a_reason(browser: Browser, shop: tuple[Served, Page]) -> None:

@@ -192,6 +192,25 @@ def test_a_forgotten_password_is_replaced_by_the_link_of_a_mail(config: Config) 
     browse(config, story)
 
 
+def test_whoever_takes_anothers_address_for_a_name_keeps_him_neither_out_nor_from_coming_back(config: Config) -> None:
+    """Registered first, with a proved address of the stranger's own: the address still is whose mailbox it is."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        registration = accounts.Registration(
+            "武汉别家餐饮有限公司", "91110000600037341L", "别家", "boss@example.cn", "the stranger's password"
+        )
+        stranger = await accounts.register(shop.office, registration)
+        await prove(shop, stranger, "stranger@example.cn")
+        session = await owner(shop)
+        await prove(shop, session, "boss@example.cn")
+        assert (await accounts.check_password(shop.office, "boss@example.cn", PASSWORD)).person_id == session.person_id
+        await another_browser(client).post("/recover", data={"login": "boss@example.cn"})
+        assert session.login in (await client.get(await last_link(shop))).text
+        assert (await mails(shop))[-1]["To"] == "boss@example.cn"
+
+    browse(config, story)
+
+
 def test_a_link_dies_after_half_an_hour_and_with_the_next_that_is_used(config: Config) -> None:
     """And one that was never made is refused in the same words."""
 

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import pytest
 
-from piaoma.desk import applications, goods, merchant, static_codes
+from piaoma.desk import applications, goods, merchant, static_codes, tills
 from piaoma.desk.config import Config
 from piaoma.desk.static_codes import Item, Mode, StaticCode, Terms
 from tests.conftest import MEAL, Shop, new_shop
@@ -378,6 +378,35 @@ def test_the_shop_makes_changes_and_renews_codes(config: Config) -> None:
     browse(config, story)
 
 
+def test_what_is_invoiced_at_a_table_counts_for_its_shop(tmp_path: Path) -> None:
+    """The form offers the merchant's shops; another merchant's is refused, and nothing is made."""
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        stranger = await new_shop(shop.office, "91110000600037341L")
+        theirs = await tills.save_shop(stranger.office, stranger.actor, "别家店", "", None, active=True)
+        mine = await tills.save_shop(shop.office, shop.actor, "江汉路店", "", None, active=True)
+        csrf = await log_in(client, shop)
+        form = {"csrf": csrf, "make_key": "k", "places": "桌 8", "goods": "", "amount_min": "1", "amount_max": "500",
+                "days_back": "30", "device_max": "5", "hour_max": "60"}  # fmt: skip
+        saved = await goods.save_goods(
+            shop.office, shop.merchant, goods.GoodsForm(MEAL.name, MEAL.code, MEAL.rate), shop.actor
+        )
+        form["goods"] = str(saved.goods_id)
+        page = await client.get("/console/static/new")
+        assert "江汉路店" in page.text and "别家店" not in page.text
+        for wrong in (theirs, "x", 5):
+            refused = await client.post("/console/static/new", data={**form, "shop_id": str(wrong)})
+            assert "SHOP-NOT-FOUND" in refused.text and await count(shop, "static_codes") == 0
+        made = await client.post("/console/static/new", data={**form, "shop_id": str(mine)})
+        code = await static_codes.static_code(shop.office, shop.id, int(made.headers["location"].rpartition("/")[2]))
+        await apply(client, code)
+        await approve_first(client, csrf, total="58.00")
+        rows = await shop.office.database.read("SELECT shop_id FROM invoices")
+        assert [row[0] for row in rows] == [mine]
+
+    browse(tmp_path, story)
+
+
 def test_a_code_of_an_application_is_confirmed_by_nobody_else(tmp_path: Path) -> None:
     """Between yes and invoice the code is open: its page leads to the application, and no confirm form gets it."""
 
@@ -385,11 +414,11 @@ def test_a_code_of_an_application_is_confirmed_by_nobody_else(tmp_path: Path) ->
         from piaoma.desk import approve, scan
         from piaoma.invoice.parties import Buyer
 
-        waiting = await apply(client, await hang_up(shop))
+        code = await hang_up(shop)
+        waiting = await apply(client, code)
         token = waiting.url.path[3:]
         one = (await applications.waiting(shop.office, shop.id))[0]
-        offer = await approve._offer(shop.office, one, Decimal("58.00"))
-        await approve._agree(shop.office, one, offer, 5800, shop.actor)
+        await approve._agree(shop.office, one, approve._offer(code, one, Decimal("58.00")), 5800, shop.actor, None)
         page = await client.get(f"/s/{token}", follow_redirects=True)
         assert page.url.path == f"/a/{token}" and "正在开具" in page.text
         outcome = await scan.confirm(shop.office, token, "thief", Buyer("个人", natural_person=True), issue_key="k")
@@ -398,8 +427,8 @@ def test_a_code_of_an_application_is_confirmed_by_nobody_else(tmp_path: Path) ->
         # The control: with the mark taken off the offer, the same request gets a stranger's sale.
         other = await apply(client, await hang_up(shop, "桌 9"), total="59")
         one = (await applications.waiting(shop.office, shop.id))[0]
-        unmarked = msgspec.structs.replace(await approve._offer(shop.office, one, Decimal("59.00")), applied=False)
-        await approve._agree(shop.office, one, unmarked, 5900, shop.actor)
+        unmarked = msgspec.structs.replace(approve._offer(code, one, Decimal("59.00")), applied=False)
+        await approve._agree(shop.office, one, unmarked, 5900, shop.actor, None)
         stolen = await scan.confirm(
             shop.office, other.url.path[3:], "thief", Buyer("个人", natural_person=True), issue_key="k"
         )

@@ -18,7 +18,7 @@ import msgspec
 
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
-from piaoma.trust.files import load_or_create_key
+from piaoma.trust.sealed_file import load_or_create_key
 
 from .bench_shop import confirm_request, cpu_seconds, fill, running, serve_pages
 
@@ -34,7 +34,7 @@ def bench_issue(config: Config, seconds: float, clients: int, scale: int) -> Non
     """
     codes = int(seconds * RATE_MAX + clients) * ROUNDS
     merchant_id, tokens = asyncio.run(fill(config, codes, scale))
-    cookie_key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
+    cookie_key = load_or_create_key(config.data_folder / "keys" / "cookie.key", config.secret)
     requests = [confirm_request(cookie_key, token) for token in tokens]
     share = len(requests) // ROUNDS
     rounds: list[tuple[Load, Load]] = []

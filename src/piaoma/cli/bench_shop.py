@@ -30,7 +30,7 @@ from piaoma.invoice.draft import InvoiceKind, Line
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Buyer
 from piaoma.store import milliseconds
-from piaoma.trust.files import load_or_create_key
+from piaoma.trust.sealed_file import load_or_create_key
 from piaoma.web import cookies
 from piaoma.web.forms import Confirmation, new_issue_key
 from piaoma.web.signed import pack
@@ -71,7 +71,7 @@ async def fill(config: Config, codes: int, scale: int) -> tuple[int, list[str]]:
             )  # fmt: skip
         if scale:
             await prefill(office, session.merchant_id, scale)
-    key = load_or_create_key(config.data_folder / "keys" / "token.key")
+    key = load_or_create_key(config.data_folder / "keys" / "token.key", config.secret)
     return session.merchant_id, [seal(key, session.merchant_id, code_id) for code_id in ids]
 
 

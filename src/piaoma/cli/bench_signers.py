@@ -20,8 +20,8 @@ from piaoma.desk.keys import open_keys
 from piaoma.desk.office import shanghai_now
 from piaoma.store.writer import BATCH_MAX, SEALING_THREADS
 from piaoma.trust import PrivateKey, PublicKey, Signer, SignerFault, sm2
-from piaoma.trust.files import load_or_create_key
 from piaoma.trust.outside_signer import SignerLine
+from piaoma.trust.sealed_file import load_or_create_key
 
 from .bench_issue import RATE_MAX, SIGNED_BYTES, Load, load_of
 from .bench_shop import confirm_request, fill, serve_pages
@@ -60,7 +60,7 @@ def bench_signers(config: Config, seconds: float, clients: int) -> None:
 def _issued(config: Config, seconds: float, clients: int, told: dict[str, float]) -> dict[str, Load]:
     """Both signers over HTTP, in turn, and by batches without anything around them."""
     _, tokens = asyncio.run(fill(config, int(seconds * RATE_MAX + clients) * ROUNDS * 2, 0))
-    cookie_key = load_or_create_key(config.data_folder / "keys" / "cookie.key")
+    cookie_key = load_or_create_key(config.data_folder / "keys" / "cookie.key", config.secret)
     requests = [confirm_request(cookie_key, token) for token in tokens]
     part = len(requests) // (2 * ROUNDS)
     loads: dict[str, list[Load]] = {"file": [], "outside": []}

@@ -15,9 +15,11 @@ from piaoma.desk.office import make_private, shanghai_now
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.trust import KeySecret, open_or_create, open_seal, sm2
 from piaoma.trust.certificates import common_name, validity
+from piaoma.trust.document_key import encipher_document_key
 from piaoma.trust.files import write_new
 from piaoma.trust.key_listing import KeyEntry, key_entries, public_parts
 from piaoma.trust.keystore import rotate
+from piaoma.trust.sealed_file import encipher_anew
 from piaoma.trust.signer_service import KeyHolder, serve_signer
 
 from .serve import set_up_logs
@@ -47,8 +49,15 @@ def list_keys(file: Path | None, *, json: bool) -> int:
 
 def make_keys(file: Path | None, secret_before: Path | None, *, json: bool) -> None:
     """Make what is missing, encipher what is plain or under the secret before, and show all."""
+    before = KeySecret(secret_before) if secret_before else None
+    config, _ = load_config(file)
+    if before is not None and config.signer != "file":
+        _encipher_the_others(config, before)  # all that is kept here
+        return
     config = _own(file)
-    _made(config, KeySecret(secret_before) if secret_before else None)
+    _made(config, before)
+    if before is not None:
+        _encipher_the_others(config, before)
     _show(config, json=json)
 
 
@@ -104,6 +113,14 @@ def _made(config: Config, before: KeySecret | None = None) -> None:
     now = shanghai_now()
     keyring = open_or_create(config.keys_folder, now, config.secret, before=before)
     open_seal(config.keys_folder, keyring, now)
+
+
+def _encipher_the_others(config: Config, before: KeySecret) -> None:
+    """What is kept under the secret besides the signers: the keys of tokens, cookies, the log and of documents."""
+    folder = config.data_folder / "keys"
+    for path in sorted(folder.glob("*.key")):
+        encipher_anew(path, config.secret, before)
+    encipher_document_key(folder / "document", config.secret.read(needed=True), before.read(needed=True))
 
 
 def _show(config: Config, *, json: bool) -> None:

@@ -160,13 +160,14 @@ async def matches(password_hash: str, password: str) -> bool:
         return False
 
 
-# A login is a user name, a phone number or an address; a proved address is as good as the login.
+# A login is a user name, a phone number or an address; a proved address is as good as the login, and goes before the
+# login of whoever took that address for a name without proving it.
 _BY_LOGIN = """
 SELECT p.person_id, p.login, p.password_hash, p.operator,
        (SELECT m.merchant_id FROM memberships m WHERE m.person_id = p.person_id AND m.active = 1
         ORDER BY m.joined_at_ms, m.merchant_id LIMIT 1) AS merchant_id
 FROM people p WHERE p.login = $1 OR (p.email = $1 AND p.email_proved_at_ms IS NOT NULL)
-ORDER BY CASE WHEN p.login = $1 THEN 0 ELSE 1 END LIMIT 1
+ORDER BY CASE WHEN p.email = $1 AND p.email_proved_at_ms IS NOT NULL THEN 0 ELSE 1 END LIMIT 1
 """
 
 

@@ -28,7 +28,7 @@ from .issue import issue
 from .merchant import Merchant, merchant
 from .mint import DAYS_MAX, draft_of, preview
 from .share import ADD_LETTER
-from .static_codes import static_code
+from .static_codes import StaticCode, static_code
 
 if TYPE_CHECKING:
     from .office import Office
@@ -51,27 +51,29 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
     found = await application(office, by.merchant_id, application_id)
     shop = await merchant(office, by.merchant_id)
     if found.state is ApplicationState.WAITING:
-        offer = await _offer(office, found, found.total if total is None else total)
+        code = await static_code(office, found.merchant_id, found.static_id)
+        offer = _offer(code, found, found.total if total is None else total)
         _, _, sums = preview(office, shop, offer)
-        found = await _agree(office, found, offer, to_fen(sums.inclusive), by)
+        found = await _agree(office, found, offer, to_fen(sums.inclusive), by, code.shop_id or by.shop_id)
     if found.state not in (ApplicationState.APPROVED, ApplicationState.ISSUED):
         raise refuse("APPLICATION-DECIDED")
     return await _issue(office, shop, found)
 
 
-async def _offer(office: Office, found: Application, total: Decimal) -> Offer:
-    code = await static_code(office, found.merchant_id, found.static_id)
+def _offer(code: StaticCode, found: Application, total: Decimal) -> Offer:
     line = code.terms.item.line(total)
     return Offer(InvoiceKind.GENERAL, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
 
 
-async def _agree(office: Office, found: Application, offer: Offer, total_fen: int, by: Actor) -> Application:
+async def _agree(
+    office: Office, found: Application, offer: Offer, total_fen: int, by: Actor, shop_id: int | None
+) -> Application:
     """Write down the yes, and the code that will be issued, in one transaction. Who comes second finds it decided."""
     now = office.now()
     code_row = (
         found.merchant_id, found.application_id, f"application:{found.application_id}",
         msgspec.json.encode(offer).decode(), offer.kind.value, total_fen, offer.lines[0].name, by.name,
-        milliseconds(now), milliseconds(now + timedelta(days=DAYS_MAX)), _NO_SYMBOL, by.shop_id, by.till_id,
+        milliseconds(now), milliseconds(now + timedelta(days=DAYS_MAX)), _NO_SYMBOL, shop_id, by.till_id,
         by.person_id,
     )  # fmt: skip
 

@@ -170,7 +170,7 @@ async def _begin_again(config: Config, backup_at_ms: int) -> Renewal:
     try:
         renewal = await renew(database, backup_at_ms, milliseconds(now))
         await rebuild(database)  # it follows the log, whose leaves get other places
-        key = end_log_key(config.data_folder / KEYS / "log.key", renewal.epoch)
+        key = end_log_key(config.data_folder / KEYS / "log.key", renewal.epoch, config.secret)
         while await sequence(database, key, milliseconds(now)):
             pass
     finally:

@@ -40,7 +40,7 @@ from piaoma.store import (
 from piaoma.trust import SealSigner, Signer, sign_originals
 from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
-from piaoma.trust.files import load_or_create_key
+from piaoma.trust.sealed_file import load_or_create_key
 
 from .approve import finish_for_ever
 from .channel import open_channel
@@ -92,10 +92,12 @@ class Office:
         self.keys = keys
         self.roots = (keys.root, *channel.roots)
         self.signing = keys.signing()  # replaced when there is another signer
-        self.token_keys = (load_or_create_key(folder / "keys" / "token.key"),)
+        self.token_keys = (load_or_create_key(folder / "keys" / "token.key", config.secret),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
-        self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key")
-        self.log_key = load_or_create_log_key(folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log")
+        self.cookie_key = load_or_create_key(folder / "keys" / "cookie.key", config.secret)
+        self.log_key = load_or_create_log_key(
+            folder / "keys" / "log.key", f"{urlsplit(config.base_url).netloc}/log", config.secret
+        )
         self.log_keys = log_keys_in(folder / "keys")
         self.log_memory = folder / "keys" / "log.last"
         self.log_compared = False  # whether the log was found to go on from what stands there

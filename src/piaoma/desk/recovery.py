@@ -176,10 +176,11 @@ async def send_recovery(office: Office, typed: str) -> None:
     secret = secrets.token_urlsafe(32)
     async with office.database.write() as transaction:
         rows = await transaction.fetch(
-            "SELECT person_id, email FROM people WHERE (login = $1 OR email = $1) AND email_proved_at_ms IS NOT NULL",
+            "SELECT person_id, email FROM people WHERE (login = $1 OR email = $1) AND email_proved_at_ms IS NOT NULL"
+            " ORDER BY CASE WHEN email = $1 THEN 0 ELSE 1 END LIMIT 1",
             normal_login(typed)[: accounts.LOGIN_MAX],
         )
-        if len(rows) != 1:
+        if not rows:
             return
         person_id, email = rows[0][0], str(rows[0][1])
         sent = await transaction.fetch(

@@ -52,12 +52,12 @@ class Invitation(msgspec.Struct, frozen=True):
 
 
 async def members(office: Office, merchant_id: int) -> list[Member]:
-    """Everybody who works, or worked, for a merchant."""
+    """Everybody who works, or worked, for a merchant: owners first, then as they came."""
     rows = await office.database.read(
         "SELECT m.person_id, p.name, p.login, m.role, m.active, m.pin_hash,"
         " (SELECT count(*) FROM factors f WHERE f.person_id = m.person_id), m.shop_id"
         " FROM memberships m JOIN people p ON p.person_id = m.person_id WHERE m.merchant_id = $1"
-        " ORDER BY m.active DESC, m.joined_at_ms, m.person_id LIMIT $2",
+        " ORDER BY m.active DESC, CASE m.role WHEN 'owner' THEN 0 ELSE 1 END, m.joined_at_ms, m.person_id LIMIT $2",
         merchant_id, MEMBERS_MAX,
     )  # fmt: skip
     return [Member(row[0], row[1], row[2], Role(row[3]), bool(row[4]), bool(row[5]), row[6], row[7]) for row in rows]

@@ -82,7 +82,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class StaticCode(msgspec.Struct, frozen=True):
-    """A static code. ``shop_id`` is for the day when shops have rows of their own."""
+    """A static code. What is invoiced by it counts for the shop in which it hangs."""
 
     merchant_id: int
     static_id: int
@@ -137,10 +137,15 @@ def check_terms(terms: Terms) -> None:
 
 
 async def make(
-    office: Office, shop: Merchant, places: list[str], terms: Terms, *, make_key: str, by: Actor
-) -> list[StaticCode]:
-    """A static code for each place; the same ``make_key`` gives the same codes. Raises ``Refused``."""
+    office: Office, shop: Merchant, places: list[str], terms: Terms, *, make_key: str, by: Actor,
+    shop_id: int | None = None,
+) -> list[StaticCode]:  # fmt: skip
+    """A static code for each place, in one of the merchant's shops; the same ``make_key`` gives the same codes.
+
+    Raises ``Refused``.
+    """
     check_terms(terms)
+    await _check_shop(office, by.merchant_id, shop_id)
     if shop.state != "active":
         raise refuse("MERCHANT-SUSPENDED")
     ids = [secrets.randbits(40) for _ in places]
@@ -155,7 +160,7 @@ async def make(
             found = await transaction.fetch(_FIND, shop.merchant_id, key)
             if not found:
                 await transaction.execute(
-                    _INSERT, shop.merchant_id, static_id, key, place, *_values(terms), by.name, now_ms
+                    _INSERT, shop.merchant_id, static_id, key, place, *_values(terms), by.name, now_ms, shop_id
                 )
                 await record(transaction, by, office.now(), "static.make", place, after=_told(terms))
             made.append(int(found[0][0]) if found else static_id)
@@ -165,6 +170,13 @@ async def make(
         return made
 
     return [await static_code(office, shop.merchant_id, one) for one in await write_block(office.database, work)]
+
+
+async def _check_shop(office: Office, merchant_id: int, shop_id: int | None) -> None:
+    """Raises ``Refused`` SHOP-NOT-FOUND for a shop that is not this merchant's."""
+    asked = "SELECT 1 FROM shops WHERE merchant_id = $1 AND shop_id = $2"
+    if shop_id is not None and await office.database.read_by_key(asked, merchant_id, shop_id) is None:
+        raise refuse("SHOP-NOT-FOUND", "shop_id")
 
 
 def _values(terms: Terms) -> tuple[object, ...]:
@@ -183,18 +195,24 @@ def _told(terms: Terms) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def change(office: Office, by: Actor, static_id: int, place: str, terms: Terms) -> StaticCode:
-    """Change place and terms; the symbol on the wall stays the same. Raises ``Refused``."""
+async def change(
+    office: Office, by: Actor, static_id: int, place: str, terms: Terms, shop_id: int | None = None
+) -> StaticCode:
+    """Change place, terms and shop; the symbol on the wall stays the same. Raises ``Refused``."""
     check_terms(terms)
+    await _check_shop(office, by.merchant_id, shop_id)
     refuse_all(text.check(place, "places", PLACE_MAX, required=True))
     was = await static_code(office, by.merchant_id, static_id)
     async with office.database.write() as transaction:
         changed = await transaction.execute(
-            _CHANGE, by.merchant_id, static_id, place, *_values(terms), milliseconds(office.now())
+            _CHANGE, by.merchant_id, static_id, place, *_values(terms), milliseconds(office.now()), shop_id
         )
         if not changed:
             raise refuse("CODE-NOT-FOUND")
-        before, after = ({"place": one, **_told(those)} for one, those in ((was.place, was.terms), (place, terms)))
+        before, after = (
+            {"place": one, "shop": shop, **_told(those)}
+            for one, shop, those in ((was.place, was.shop_id, was.terms), (place, shop_id, terms))
+        )
         await record(transaction, by, office.now(), "static.change", place, before, after)
     return await static_code(office, by.merchant_id, static_id)
 
@@ -319,12 +337,13 @@ _FIND = "SELECT static_id FROM static_codes WHERE merchant_id = $1 AND make_key 
 _COUNT = "SELECT count(*) FROM static_codes WHERE merchant_id = $1 AND state = 'active'"
 _LOCK = "SELECT state, replaced_by FROM static_codes t WHERE merchant_id = $1 AND static_id = $2 {for_update}"
 _INSERT = f"""
-INSERT INTO static_codes (merchant_id, static_id, make_key, place, {_TERMS}, created_by, created_at_ms, changed_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+INSERT INTO static_codes (merchant_id, static_id, make_key, place, {_TERMS}, created_by, created_at_ms, changed_at_ms,
+                          shop_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)
 """  # noqa: S608
 _CHANGE = """
 UPDATE static_codes SET place = $3, mode = $4, item = $5, amount_min_fen = $6, amount_max_fen = $7, days_back = $8,
-                        device_max = $9, hour_max = $10, changed_at_ms = $11
+                        device_max = $9, hour_max = $10, changed_at_ms = $11, shop_id = $12
 WHERE merchant_id = $1 AND static_id = $2 AND state = 'active'
 """
 _REVOKE = """

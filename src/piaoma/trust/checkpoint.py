@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 from tongsuopy.backends.tongsuo.binding import Binding
 
-from .files import write_once
+from .key_secret import KeySecret
+from .sealed_file import load_or_create
 
 _ED25519 = b"\x01"  # the algorithm's byte in keys and key ids of a signed note
 _SEED_BYTES, _PUBLIC_BYTES, _SIGNATURE_BYTES, _ID_BYTES = 32, 32, 64, 4
@@ -126,23 +127,29 @@ class LogKey:
         return f"{text}\n— {self.public.name} {signature}\n"
 
 
-def load_or_create_log_key(path: Path, name: str) -> LogKey:
-    """The key kept in a file (mode 0600), made there at first use under a name; a name that is there stays.
+def load_or_create_log_key(path: Path, name: str, secret: KeySecret) -> LogKey:
+    """The key kept in a file, enciphered; made there at first use under a name; a name that is there stays.
 
-    Beside it, as ``.pub``, stands the line that others verify with.
+    Beside it, as ``.pub``, stands the line that others verify with. Raises ``ValueError``, and ``Refused`` as
+    ``load_or_create`` does.
     """
-    if not path.exists():
+
+    def make() -> bytes:
         seed = secrets.token_bytes(_SEED_BYTES)
         identity = LogKey(name, seed).public.id.hex()
-        line = f"PRIVATE+KEY+{name}+{identity}+{base64.b64encode(_ED25519 + seed).decode()}\n"
-        write_once(path, line.encode())
-    parts = path.read_text().strip().split("+")
-    if len(parts) < 5 or parts[:2] != ["PRIVATE", "KEY"]:
-        raise ValueError(f"{path} does not hold the key of a log")
-    raw = base64.b64decode("+".join(parts[4:]), validate=True)  # base64 has a plus of its own
-    key = LogKey(parts[2], raw[1:])
-    if raw[:1] != _ED25519 or key.public.id.hex() != parts[3]:
-        raise ValueError(f"{path} does not hold the key of a log")
+        return f"PRIVATE+KEY+{name}+{identity}+{base64.b64encode(_ED25519 + seed).decode()}\n".encode()
+
+    def read(kept: bytes) -> LogKey:
+        parts = kept.decode().strip().split("+")
+        if len(parts) < 5 or parts[:2] != ["PRIVATE", "KEY"]:
+            raise ValueError(f"{path} does not hold the key of a log")
+        raw = base64.b64decode("+".join(parts[4:]), validate=True)  # base64 has a plus of its own
+        key = LogKey(parts[2], raw[1:])
+        if raw[:1] != _ED25519 or key.public.id.hex() != parts[3]:
+            raise ValueError(f"{path} does not hold the key of a log")
+        return key
+
+    key = load_or_create(path, secret, make, read)
     public = path.with_suffix(".pub")
     if not public.exists():
         public.write_text(f"{key.public.line()}\n")
@@ -155,16 +162,16 @@ def log_keys_in(folder: Path) -> dict[str, LogPublicKey]:
     return {key.name: key for key in keys}
 
 
-def end_log_key(path: Path, epoch: int) -> LogKey:
+def end_log_key(path: Path, epoch: int, secret: KeySecret) -> LogKey:
     """End the log of a key (docs/log.md) and begin another under another name; the new key.
 
     The old private half is gone; ``log-ended-EPOCH.pub`` still verifies what it signed.
     """
-    key = load_or_create_log_key(path, "")
+    key = load_or_create_log_key(path, "", secret)
     path.unlink()
     path.with_suffix(".last").unlink(missing_ok=True)
     path.with_suffix(".pub").rename(path.with_name(f"log-ended-{epoch}.pub"))
-    return load_or_create_log_key(path, f"{re.sub(r'-[0-9]+$', '', key.public.name)}-{epoch}")
+    return load_or_create_log_key(path, f"{re.sub(r'-[0-9]+$', '', key.public.name)}-{epoch}", secret)
 
 
 def _public_of(seed: bytes) -> bytes:

@@ -61,6 +61,33 @@ def open_document_key(folder: Path, secret: str) -> DocumentKey:
     return DocumentKey(key, certificate.public_bytes(Encoding.DER))
 
 
+def encipher_document_key(folder: Path, secret: str, before: str) -> None:
+    """Keep the key of a folder under another secret; one that the present secret opens, or none, stays as it is.
+
+    Raises ``Refused`` KEYS-SECRET-WRONG with nothing changed when neither is the one.
+    """
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
+    path = folder / KEY_FILE
+    if not path.exists():
+        return
+    kept = path.read_bytes()
+    try:
+        load_pem_private_key(kept, secret.encode())
+    except ValueError:
+        try:
+            key = load_pem_private_key(kept, before.encode())
+        except ValueError:
+            raise refuse("KEYS-SECRET-WRONG", have=path) from None
+        cipher = BestAvailableEncryption(secret.encode())
+        write_whole(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, cipher))
+
+
 def holds(certificate: bytes, data: bytes, signature: bytes) -> bool:
     """Whether a signature over data is by the key of a certificate (DER), ECDSA on P-256 with SHA-256."""
     from cryptography import x509

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-KEY_BYTES = 32  # of a symmetric key
-
 
 def write_new(path: Path, content: bytes) -> None:
     """A new file with mode 0600, on disk when this returns; its name is when ``sync`` did the folder."""
@@ -37,19 +35,6 @@ def write_once(path: Path, content: bytes) -> None:
         os.link(aside, path)
     aside.unlink()
     sync(path.parent)
-
-
-def load_or_create_key(path: Path) -> bytes:
-    """The ``KEY_BYTES`` random bytes kept in a file, made there at first use and on disk before they are used.
-
-    Raises ``ValueError`` for a file of another length.
-    """
-    if not path.exists():
-        write_once(path, secrets.token_bytes(KEY_BYTES))
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"{path} does not hold a key of {KEY_BYTES} bytes")
-    return key
 
 
 def sync(path: Path) -> None:

@@ -17,6 +17,7 @@ from piaoma.web import cookies, forms
 from piaoma.web.delay import Delay
 from piaoma.web.page import language_of, office_of, render, words
 
+from . import navigation
 from .rights import OPEN, OPERATORS, RIGHTS, Right, may
 
 Page = Callable[[Request, Session], Awaitable[Response]]
@@ -124,5 +125,6 @@ def show(request: Request, session: Session, template: str, status: int = 200, /
 
     return render(
         request, f"console/{template}", status, session=session, csrf=request.state.csrf, may=allowed,
-        inbox_count=request.state.waiting, **view,
+        inbox_count=request.state.waiting, places_always=navigation.always(allowed),
+        place_groups=navigation.groups(allowed, request.url.path), **view,
     )  # fmt: skip

@@ -35,6 +35,7 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/switch"): Right(EVERYBODY, "session.switch"),
     # Today and codes
     ("GET", "/console"): Right(EVERYBODY, pin=True),
+    ("GET", "/console/menu"): Right(EVERYBODY, pin=True),
     ("GET", "/console/board"): Right(EVERYBODY, pin=True),
     ("GET", "/console/board/events"): Right(EVERYBODY, pin=True),
     ("GET", "/console/board/state.json"): Right(EVERYBODY, pin=True),

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.codes.symbol import draw
-from piaoma.desk import goods, merchant, static_codes, statistics
+from piaoma.desk import goods, merchant, static_codes, statistics, tills
 from piaoma.desk.sessions import Session
 from piaoma.desk.static_codes import Item, Mode, StaticCode, StaticState, Terms
 from piaoma.invoice.money import parse_amount
@@ -43,13 +43,16 @@ async def new_static(request: Request, session: Session) -> Response:
     shop = await merchant.merchant(office, session.merchant_id)
     if request.method != "POST":
         form = {**_form_of(Terms(Item("", "", Decimal(0)))), "make_key": secrets.token_urlsafe(12), "places": ""}
+        form["shop_id"] = str(session.shop_id or "")
         return await _form_page(request, session, form)
     form = await read_form(request)
     try:
         places = static_codes.expand_places(form.get("places", "")[:4000])
         terms = await _terms(request, session, form)
         make_key = form.get("make_key", "")[:40] or secrets.token_urlsafe(12)
-        made = await static_codes.make(office, shop, places, terms, make_key=make_key, by=session.actor)
+        made = await static_codes.make(
+            office, shop, places, terms, make_key=make_key, by=session.actor, shop_id=_shop(form)
+        )
     except Refused as refused:
         return await _form_page(request, session, form, refused.refusals)
     if len(made) == 1:
@@ -62,12 +65,13 @@ async def change_static(request: Request, session: Session) -> Response:
     office = office_of(request)
     code = await _code(request, session)
     if request.method != "POST":
-        return await _form_page(request, session, {**_form_of(code.terms), "places": code.place}, code=code)
+        kept = {**_form_of(code.terms), "places": code.place, "shop_id": str(code.shop_id or "")}
+        return await _form_page(request, session, kept, code=code)
     form = await read_form(request)
     try:
         terms = await _terms(request, session, form, code)
         place = form.get("places", "").strip()
-        await static_codes.change(office, session.actor, code.static_id, place, terms)
+        await static_codes.change(office, session.actor, code.static_id, place, terms, _shop(form))
     except Refused as refused:
         return await _form_page(request, session, form, refused.refusals, code)
     return RedirectResponse(f"/console/static/{code.static_id}?saved=1", 303)
@@ -87,7 +91,16 @@ async def _form_page(
         request, session, "static_form.html", status_of(refusals) if refusals else 200, form=form, code=code,
         stock=await goods.list_goods(office_of(request), session.merchant_id), errors=explained(request, refusals),
         modes=list(Mode),
+        shops=[one for one in await tills.shops(office_of(request), session.merchant_id) if one.active],
     )  # fmt: skip
+
+
+def _shop(form: dict[str, str]) -> int | None:
+    """The shop that was chosen. Raises ``Refused`` SHOP-NOT-FOUND."""
+    chosen = form.get("shop_id", "")
+    if chosen and not (chosen.isascii() and chosen.isdigit() and len(chosen) <= 18):
+        raise refuse("SHOP-NOT-FOUND", "shop_id")
+    return int(chosen) if chosen else None
 
 
 async def _terms(request: Request, session: Session, form: dict[str, str], code: StaticCode | None = None) -> Terms:

@@ -58,6 +58,11 @@ async def today(request: Request, session: Session) -> Response:
     return show(request, session, "today.html", steps=steps, refresh=REFRESH_SECONDS, **view)
 
 
+async def menu(request: Request, session: Session) -> Response:
+    """全部: every place of the console on one page, for phones, whose bar has room for the daily ones only."""
+    return show(request, session, "menu.html")
+
+
 async def fragment(request: Request, session: Session) -> Response:
     """The board alone, for the script that keeps the page up to date."""
     return show(request, session, "board.html", **await _view(request, session))
@@ -79,6 +84,7 @@ async def state(request: Request, session: Session) -> Response:
 
 routes = [
     Route("/console", page(today)),
+    Route("/console/menu", page(menu)),
     Route("/console/board", page(fragment)),
     Route("/console/board/events", page(events)),
     Route("/console/board/state.json", page(state)),

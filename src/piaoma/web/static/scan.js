@@ -45,6 +45,8 @@
   // What was typed and not sent yet outlives a reload and a crash of the network, in this tab only.
   try {
     if (base && body.getAttribute('data-seen')) keepTyped(window.sessionStorage, 'typed ' + base);
+    // It arrived: the next application of this tab begins empty.
+    if (body.getAttribute('data-arrived')) window.sessionStorage.removeItem('typed ' + body.getAttribute('data-arrived'));
   } catch (error) { /* storage is switched off */ }
   function keepTyped(store, key) {
     var fields = document.querySelectorAll('form[method=post] input:not([type]), form[method=post] input[type=email], textarea');
@@ -53,6 +55,7 @@
     Array.prototype.forEach.call(fields, function (field) {
       if (!field.value && typed[field.name]) {
         field.value = typed[field.name];
+        if (company && /^(name|taxpayer_id|block)$/.test(field.name)) company.checked = true;
         for (var around = field.parentNode; around; around = around.parentNode) if (around.tagName === 'DETAILS') around.open = true;
       }
       field.addEventListener('input', function () { typed[field.name] = field.value; store.setItem(key, JSON.stringify(typed)); });

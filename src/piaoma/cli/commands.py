@@ -13,6 +13,8 @@ import piaoma
 app = App(name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__)
 authority = App(name="authority", help="The sandbox authority: show, rehearse, serve.")
 app.command(authority)
+channel = App(name="channel", help="The channel that is configured: how it stands, giving quota back.")
+app.command(channel)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
 keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
@@ -329,6 +331,36 @@ def serve_signer(*, socket: Path, allow_uid: tuple[int, ...] = (), config: Confi
     from .keys import serve_signer_at as run
 
     run(config, socket, allow_uid)
+
+
+@channel.command(name="show")
+def show_channel(taxpayer: str, *, config: ConfigFile = None) -> int:
+    """Show whether the channel can be used, a seller's quota, and what is left of its numbers.
+
+    Parameters
+    ----------
+    taxpayer
+        The tax id of a registered merchant.
+    """
+    from .channel import show as run
+
+    return run(taxpayer, config)
+
+
+@channel.command(name="return-quota")
+def return_quota(taxpayer: str, yuan: str, *, config: ConfigFile = None) -> int:
+    """Give downloaded quota of this month back to the platform (乐企), where the seller also issues elsewhere.
+
+    Parameters
+    ----------
+    taxpayer
+        The tax id of a registered merchant.
+    yuan
+        How much, tax-exclusive.
+    """
+    from .channel import return_quota as run
+
+    return run(taxpayer, yuan, config)
 
 
 @authority.command(name="serve")

@@ -1,7 +1,8 @@
 """What the channel gives beforehand (备货): blocks of numbers, fetched before the last one runs out, and quota (额度).
 
 A block is asked for under a serial that is the same until the block is on disk: an answer that was lost, a crash, or a
-second process that asks at the same moment get the same block.
+second process that asks at the same moment get the same block. Another store, or this one after a restore, has another
+serial: a block that was given once is never asked for again.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .office import Office
 
 STOCK_SECONDS = 2.0  # between two looks at what is left
-LOW_SHARE = 4  # another block is fetched when less than a fourth of one is left
+LOW_SHARE = 4  # another block is fetched when less than a fourth of one is left, or the last number
 
 _log = structlog.get_logger("piaoma.stock")
 
@@ -65,7 +66,7 @@ async def stock_once(office: Office) -> int:
     """Fetch a block for every merchant whose numbers run low; how many were fetched."""
     if await office.numbering() is not Numbering.POOL:
         return 0
-    year, below, fetched = f"{office.now():%y}", max(1, office.config.number_block // LOW_SHARE), 0
+    year, below, fetched = f"{office.now():%y}", max(2, office.config.number_block // LOW_SHARE), 0
     for merchant_id, taxpayer_id in await running_low(office.database, year, below):
         try:
             fetched += await _fetch(office, merchant_id, taxpayer_id, year, below)
@@ -79,8 +80,8 @@ async def _fetch(office: Office, merchant_id: int, taxpayer_id: str, year: str, 
     async with _turn(office, merchant_id):
         if await numbers_left(office.database, merchant_id, year) >= below:
             return 0
-        life, given = await blocks_given(office.database, merchant_id, year)
-        named = f"{office.channel.name}:{taxpayer_id}:{year}:{life}:{given}"
+        nonce, given = await blocks_given(office.database, merchant_id, year)
+        named = f"{office.channel.name}:{taxpayer_id}:{year}:{nonce}:{given}"
         serial = hashlib.sha256(named.encode()).hexdigest()[:32]
         block = await office.channel.allocate_numbers(taxpayer_id, year, office.config.number_block, serial)
         numbers = NumberBlock(block.prefix, block.first, block.last)

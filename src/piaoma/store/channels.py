@@ -12,11 +12,13 @@ from piaoma.invoice.refusal import refuse
 
 from .database import Database, Transaction, write_block
 from .plan import milliseconds, month_of
-from .renew import BURN, CLOSE_BLOCKS
+from .renew import BURN, CLOSE_BLOCKS, new_nonce
 
 FIRST = "sandbox"  # what a store issued through before it kept a record of it
 _LAST = "SELECT turn, channel, live FROM channels ORDER BY turn DESC LIMIT 1"
-_ENTER = "INSERT INTO channels (turn, channel, live, since_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+_ENTER = (
+    "INSERT INTO channels (turn, channel, live, nonce, since_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+)
 # The new channel is asked before anything is spent of its quota.
 _FORGET_LIMITS = "UPDATE quotas SET limit_fen = issued_fen + reserved_fen WHERE month >= $1"
 _UNDER_WAY = """
@@ -41,7 +43,7 @@ async def enter_channel(database: Database, channel: str, now: datetime, *, live
         burnt = 0
         if before != (channel, live):
             burnt = await _leave(transaction, before[0], now)
-        await transaction.execute(_ENTER, turn + 1, channel, int(live), milliseconds(now))
+        await transaction.execute(_ENTER, turn + 1, channel, int(live), new_nonce(), milliseconds(now))
         return burnt
 
     return await write_block(database, work)

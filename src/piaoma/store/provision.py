@@ -35,9 +35,8 @@ WHERE merchant_id = $1 AND prefix LIKE $2
 """
 
 
-# The store's life is in it: after a restore, the block that the last life got under the same count must not come again.
 _BLOCKS_GIVEN = """
-SELECT (SELECT coalesce(max(epoch), 1) FROM epochs), count(*) FROM number_blocks
+SELECT (SELECT nonce FROM channels ORDER BY turn DESC LIMIT 1), count(*) FROM number_blocks
 WHERE merchant_id = $1 AND prefix LIKE $2
 """
 _RUNNING_LOW = """
@@ -67,10 +66,10 @@ async def numbers_left(database: Database, merchant_id: int, year: str) -> int:
     return int(rows[0][0])
 
 
-async def blocks_given(database: Database, merchant_id: int, year: str) -> tuple[int, int]:
-    """(the store's life, how many blocks of a two-digit year the merchant has had): the next one is named by it."""
+async def blocks_given(database: Database, merchant_id: int, year: str) -> tuple[str, int]:
+    """(nonce of the store's life, how many blocks of a two-digit year the merchant has had): what names the next."""
     rows = await database.read(_BLOCKS_GIVEN, merchant_id, f"{year}%")
-    return int(rows[0][0]), int(rows[0][1])
+    return str(rows[0][0]), int(rows[0][1])
 
 
 async def running_low(database: Database, year: str, below: int) -> list[tuple[int, str]]:

@@ -8,6 +8,8 @@ anew under another name (docs/log.md).
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from piaoma.invoice.refusal import Refusal
@@ -16,6 +18,11 @@ from .database import Database, Transaction
 
 _NEVER_MS = 253_402_214_400_000  # the last day of the year 9999: nothing comes by itself
 REASON = "restored from a backup"  # of a burnt number, beside the epoch
+
+
+def new_nonce() -> str:
+    """What the blocks of a store's life are asked for under; nobody else has it."""
+    return secrets.token_hex(16)
 
 
 class Renewal(msgspec.Struct, frozen=True):
@@ -79,6 +86,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
         for table in _LINKS:
             await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
+        await transaction.execute("UPDATE channels SET nonce = $1", new_nonce())
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
             await transaction.execute(statement)
         told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()

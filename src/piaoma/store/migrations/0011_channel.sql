@@ -1,9 +1,12 @@
 -- Which channel (开票渠道) the store issues through: a row for each that came into force, the last being the present one.
+-- ``nonce`` is drawn anew for each, and after a restore: blocks of numbers are asked for under it, so that no other store,
+-- and no other life of this one, is ever given the same block.
 
 CREATE TABLE channels (
     turn     BIGINT PRIMARY KEY,
     channel  TEXT NOT NULL,
     live     BIGINT NOT NULL,
+    nonce    TEXT NOT NULL,
     since_ms BIGINT NOT NULL
 );
 

@@ -53,6 +53,7 @@ GROUPS = (
         Place("/console/settings/people", "nav_people"),
         Place("/console/settings/shops", "nav_shops"),
         Place("/console/settings/security", "nav_security"),
+        Place("/console/channel", "channel_title"),
         Place("/console/settings/corrections", "rules_title"),
         Place("/console/events", "nav_trail"),
     )),

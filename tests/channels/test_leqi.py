@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from piaoma.channels import Unavailable, open_outside
+from piaoma.channels.leqi import channel as leqi
 from piaoma.channels.leqi import envelope
 from piaoma.channels.leqi.channel import Leqi
 from piaoma.channels.leqi.fields import applied, uploaded
@@ -180,6 +181,7 @@ def test_quota_is_taken_in_blocks_extended_and_given_back(bench: Bench) -> None:
         await bench.authority.rehearse(quota_fen=600_00)
         assert await channel.get_quota(seller, MONTH, 10_000_00) == 600_00, "there is no more"
         await bench.authority.rehearse(quota_fen=1_000_000_00)
+        channel._limits.clear()
         channel._usable_until[(seller, MONTH)] = "20000101"
         assert await channel.get_quota(seller, MONTH) == 600_00 and not channel._usable_until
         assert await channel.return_quota(seller, MONTH, 500_00) == 100_00
@@ -301,6 +303,32 @@ def test_uploads_wait_until_the_platform_has_worked_them_through(bench: Bench) -
                 break
             await asyncio.sleep(0.1)
         assert rows[0][0] == "done" and (await ledger.read(count, f"%{number}%"))[0][0] == 1
+
+    bench.run(story())
+
+
+def test_a_receipt_that_is_not_known_is_given_up_for_the_number(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform lost a batch: not at once, but after a while its invoices are asked after by number, and sent again
+    only because they are not there."""
+
+    async def story() -> None:
+        shop, ledger = await bench.shop("leqi"), bench.authority._ledger
+        number = (await confirm(shop, await shop.code())).number
+        await bench.authority.rehearse(late_ms=5_000)
+        await upload(shop)
+        await bench.authority.rehearse(late_ms=0)
+        async with ledger.write() as books:
+            await books.execute("DELETE FROM authority_receipts")
+            await books.execute("DELETE FROM authority_uploads WHERE number = $1", number)
+        state = "SELECT state FROM jobs WHERE job_id = $1"
+        await upload(shop)
+        assert (await shop.office.database.read(state, f"{number}:report"))[0][0] == "waiting"
+        monkeypatch.setattr(leqi, "RECEIPT_SECONDS_MAX", 0.0)
+        await upload(shop)
+        await upload(shop)
+        assert (await shop.office.database.read(state, f"{number}:report"))[0][0] == "done"
+        there = "SELECT count(*) FROM authority_uploads WHERE number = $1"
+        assert (await ledger.read(there, number))[0][0] == 1
 
     bench.run(story())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, SandboxAuthority, SessionState
-from piaoma.desk import scan
+from piaoma.desk import merchant, scan
 from piaoma.desk.roles import Role
 from piaoma.store import IssueState
 from piaoma.web.page import words
@@ -88,6 +89,23 @@ def test_what_a_channel_said_of_an_open_outcome_is_kept_and_shown(
         assert outcome.state is IssueState.UNKNOWN
         text = await page_of(client)
         assert "X-77 &lt;b&gt;新规则" in text and f"/console/codes/{code.code_id}" in text
+
+    browse(tmp_path, story)
+
+
+def test_a_channel_that_hangs_holds_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for the quota it says nothing: the page comes, with the limit that was told last."""
+
+    async def hangs(self: SandboxAuthority, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
+        await asyncio.sleep(60)
+        return 0
+
+    async def story(client: httpx.AsyncClient, shop: Shop) -> None:
+        await log_in(client, shop)
+        await page_of(client)
+        monkeypatch.setattr(SandboxAuthority, "get_quota", hangs)
+        monkeypatch.setattr(merchant, "QUOTA_WAIT_SECONDS", 0.05)
+        assert "¥1,000,000.00" in await page_of(client)
 
     browse(tmp_path, story)
 

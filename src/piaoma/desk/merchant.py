@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from .events import Actor, record
 
 if TYPE_CHECKING:
     from .office import Office
+
+
+QUOTA_WAIT_SECONDS = 2.0  # that a page waits for the channel before it shows what it was told last
 
 
 class Merchant(msgspec.Struct, frozen=True):
@@ -132,8 +136,9 @@ async def quota(office: Office, merchant: Merchant, needed: Decimal = Decimal(0)
     used_fen = await used_of_quota(office.database, merchant.merchant_id, month) if needed else 0
     try:
         needed_fen = max(0, used_fen + to_fen(needed))
-        limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month, needed_fen)
-    except (Unavailable, Refused):
+        asking = office.channel.get_quota(merchant.taxpayer_id, month, needed_fen)
+        limit_fen = await asyncio.wait_for(asking, QUOTA_WAIT_SECONDS)
+    except (Unavailable, Refused, TimeoutError):
         limit_fen = None
     select = "SELECT limit_fen, issued_fen, reserved_fen FROM quotas WHERE merchant_id = $1 AND month = $2"
     rows = await office.database.read(select, merchant.merchant_id, month)

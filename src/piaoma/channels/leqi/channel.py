@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -41,6 +42,10 @@ from .line import TABLE, LeqiSettings, Line, field, rows_of
 
 UPLOAD_MAX = 100  # invoices of one call of QDFPSC
 RESULT_WAITS_SECONDS = (0.1, 0.3, 0.6, 1.0)  # before each question what became of an upload; then the outbox asks later
+RECEIPT_SECONDS_MAX = (
+    600.0  # that a receipt may be unknown to the platform before its invoices are asked after by number
+)
+QUOTA_SECONDS = 10.0  # that a limit is taken for granted when it is enough
 REMEMBERED_MAX = 20_000  # uploads whose receipt or result is kept in memory
 _NUMBER = re.compile(r"\d{20}")
 PREFIX_DIGITS = 5  # year, province, channel
@@ -63,7 +68,9 @@ class Leqi:
         self._forms = Forms(line, now)
         self._quota_block_fen = to_fen(Decimal(line.settings.quota_block or 0))  # 0: all there is
         self._usable_until: dict[tuple[str, str], str] = {}  # (seller, month): YYYYMMDD of its quota, as last told
+        self._limits: dict[tuple[str, str], tuple[float, int]] = {}  # (seller, month): when it was told, limit in fen
         self._receipts: OrderedDict[str, str] = OrderedDict()  # number: receipt (受理流水号) of its upload
+        self._uploaded: OrderedDict[str, float] = OrderedDict()  # receipt: when it was given
         self._lost: OrderedDict[str, None] = OrderedDict()  # numbers whose upload may have arrived
         self._there: OrderedDict[str, None] = OrderedDict()  # numbers that are known to stand in the platform's books
         self.sandbox = not live
@@ -106,23 +113,28 @@ class Leqi:
         """See ``Channel.get_quota``: what was downloaded of the month (CXSXED), and all the rest, or another block when
         that is too little (XZTHSXED). Asked for under a serial of what is there, so that a lost answer takes none
         twice."""
+        told, taken = self._limits.get((taxpayer_id, month), (0.0, -1))
+        if needed_fen <= taken and time.monotonic() - told < QUOTA_SECONDS:
+            return taken  # pages ask for it at every view
         taken, left = await self._quota(taxpayer_id, month)
         block = self._quota_block_fen or left
         if left > 0 and (needed_fen > taken or not self._quota_block_fen):
             wanted = min(left, max(block, needed_fen - taken))
             serial = hashlib.sha256(f"{taxpayer_id}:{month}:{taken}".encode()).hexdigest()[:32]
-            told, fields = await self._line.ask("XZTHSXED", "quota", self._block(taxpayer_id, "0", wanted, serial))
-            _demand(told)
+            answer, fields = await self._line.ask("XZTHSXED", "quota", self._block(taxpayer_id, "0", wanted, serial))
+            _demand(answer)
             if "syqjz" in fields:
                 self._usable_until[(taxpayer_id, month)] = str(fields["syqjz"])
             taken, _ = await self._quota(taxpayer_id, month)
         await self._keep_usable(taxpayer_id, month)
+        self._limits[(taxpayer_id, month)] = (time.monotonic(), taken)
         return taken
 
     async def return_quota(self, taxpayer_id: str, month: str, amount_fen: int) -> int:
         """Give downloaded quota back (XZTHSXED, 退回); the month's limit that is left."""
         taken, _ = await self._quota(taxpayer_id, month)
         serial = hashlib.sha256(f"back:{taxpayer_id}:{month}:{taken}".encode()).hexdigest()[:32]
+        self._limits.pop((taxpayer_id, month), None)
         told, _ = await self._line.ask("XZTHSXED", "quota", self._block(taxpayer_id, "1", amount_fen, serial))
         _demand(told)
         return (await self._quota(taxpayer_id, month))[0]
@@ -202,11 +214,14 @@ class Leqi:
         if told.meaning is not Meaning.DONE:
             raise Unavailable(f"QDFPSC: {told.said}")
         receipt = field(fields, str, "sllsh")
+        _remember(self._uploaded, receipt, time.monotonic())
         for one in reports:
             _remember(self._receipts, one.number, receipt)
 
     async def _take_results(self, receipt: str, wanted: dict[str, Report], refused: dict[str, NotTaken]) -> None:
         told, fields = await self._line.ask("CXQDFPSCJG", "receipt", {"sllsh": receipt})
+        if told.meaning is Meaning.MISSING:
+            self._give_up(receipt)
         if told.meaning is not Meaning.DONE:
             return
         for row in rows_of(fields) or [fields]:
@@ -222,6 +237,14 @@ class Leqi:
             else:
                 continue  # still worked on, or a code that means nothing yet: asked again
             del self._receipts[number]
+
+    def _give_up(self, receipt: str) -> None:
+        """A receipt that is not known for so long says nothing: its invoices are asked after by number."""
+        if time.monotonic() - self._uploaded.get(receipt, 0.0) < RECEIPT_SECONDS_MAX:
+            return
+        for number in [number for number, known in self._receipts.items() if known == receipt]:
+            del self._receipts[number]
+            _remember(self._lost, number, None)
 
     # ── red forms and usage ──────────────────────────────────────────────────────────────────────────────────────────
 

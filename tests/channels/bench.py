@@ -22,6 +22,8 @@ import msgspec
 import pytest
 
 from piaoma.channels import Channel, RedFormRequest, RemoteRequest, Report, SandboxAuthority, open_outside
+from piaoma.channels.leqi import channel as leqi
+from piaoma.channels.providers import provider
 from piaoma.cli.authority import simulator
 from piaoma.desk.channel import open_channel
 from piaoma.desk.config import Config
@@ -143,6 +145,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     finally:
         made.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers here wait for milliseconds."""
+    monkeypatch.setattr(provider, "RESULT_WAITS_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(leqi, "RESULT_WAITS_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(leqi.Leqi, "forms_settle_seconds", 2.0)  # the clock tells whole seconds
 
 
 def request_of(serial: str = "", amount: str = "58.00", at: datetime | None = None) -> RemoteRequest:

@@ -20,18 +20,17 @@ from piaoma.channels import Switches, Unavailable, open_outside
 from piaoma.channels import codes as channel_codes
 from piaoma.channels.codes import Meaning
 from piaoma.channels.leqi import channel as leqi
-from piaoma.channels.providers import provider
 from piaoma.desk import issue, pursue, red, scan, stock
 from piaoma.desk.codes import Code
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.red_form import RedReason
 from piaoma.store import IssueState, Outcome, numbers_left
-from tests.channels.bench import CHANNELS, Bench, bench
+from tests.channels.bench import CHANNELS, Bench, bench, short_patience
 from tests.channels.test_rehearsals import pursue_all
 from tests.conftest import COMPANY, PERSON, SELLER_ID, Shop, new_shop
 from tests.store.test_writing import broken_invariants
 
-__all__ = ["bench"]
+__all__ = ["bench", "short_patience"]
 
 FAULTS: dict[str, dict[str, Any]] = {
     "before the call": {"down": "before"},
@@ -48,14 +47,6 @@ QUIET: dict[str, Any] = msgspec.structs.asdict(Switches())
 OF_A_PROCESS = ("during", "garbage", "500", "slow", "nobody there")  # the sandbox has no line that could do this
 REMOTE = ("sandbox", "nuonuo", "baiwang")
 MATRIX = [(name, fault) for name in CHANNELS for fault in FAULTS if not (name == "sandbox" and fault in OF_A_PROCESS)]
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Callers here wait for milliseconds."""
-    monkeypatch.setattr(provider, "RESULT_WAITS_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(leqi, "RESULT_WAITS_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr(leqi.Leqi, "forms_settle_seconds", 2.0)  # the clock tells whole seconds
 
 
 @asynccontextmanager

@@ -25,11 +25,11 @@ from piaoma.desk import scan, summaries
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.refusal import Refused
 from piaoma.trust import sm2
-from tests.channels.bench import Bench, bench, form_of, numbered
+from tests.channels.bench import Bench, bench, form_of, numbered, short_patience
 from tests.channels.test_faults import confirm, upload
 from tests.conftest import COMPANY, SELLER_ID, Shop
 
-__all__ = ["bench"]
+__all__ = ["bench", "short_patience"]
 
 KEY = bytes.fromhex("0123456789abcdeffedcba9876543210")
 MONTH = f"{shanghai_now():%Y-%m}"

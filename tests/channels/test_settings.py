@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +10,35 @@ from pathlib import Path
 import pytest
 
 import piaoma.channels
+from piaoma.channels import RemoteAnswer, known_channels
 from piaoma.channels.codes import Meaning, Table
 from piaoma.channels.leqi.line import LeqiSettings
 from piaoma.channels.outside import MODULES, open_outside, trusted_roots
 from piaoma.channels.settings import SettingsFault, load
 from piaoma.cli.serve import serve
+from piaoma.desk.channel import open_channel
 from piaoma.desk.config import Config, ConfigFault, load_config
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.refusal import causes
+from tests.channels.bench import request_of
 
+THEIRS = """
+from piaoma.channels.codes import Table
+from piaoma.channels.providers.provider import Provider, ProviderSettings
+from piaoma.channels.settings import load
+
+class Theirs(Provider):
+    name = "ours"
+    settings_type = ProviderSettings
+    table = Table({"all": {"7": "refused CHANNEL-TAXPAYER"}})
+    def __init__(self, file, now, *, live):
+        super().__init__(file, load(file, ProviderSettings), now, live=live)
+    async def order(self, request):
+        return self.table.told("issue", 7, "not ours")
+    async def results(self, serial, taxpayer_id): ...
+    async def raise_form(self, request): ...
+    async def find_form(self, request): ...
+"""
 GOOD = {"url": "https://example.invalid", "key": "0" * 32, "platform": "p"}
 TABLES = sorted(Path(piaoma.channels.__file__).parent.rglob("*.toml"))
 
@@ -100,6 +121,31 @@ def test_every_channel_is_found_by_its_name(name: str, tmp_path: Path) -> None:
     """The list of channels and the modules agree."""
     with pytest.raises(SettingsFault):
         trusted_roots(name, tmp_path / "none.toml")
+
+
+def test_another_package_brings_a_channel_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an entry point: its name is one of the configuration, its class is opened, and it issues; ours keep theirs."""
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    about = tmp_path / "theirs-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[piaoma.channels]\nours = theirs:Theirs\nleqi = theirs:Theirs\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = written(tmp_path, {"url": "https://example.invalid", "app_key": "k", "app_secret": "s", "token": "t"})
+    text = f'channel = "ours"\nchannel_file = "{file}"'
+    (tmp_path / "piaoma.toml").write_text(text)
+    config, _ = load_config(tmp_path / "piaoma.toml", {})
+
+    async def story() -> RemoteAnswer:
+        async with open_channel(config, lambda: None, shanghai_now) as channel:  # type: ignore[arg-type, return-value]
+            assert channel.name == "ours" and channel.sandbox
+            return await channel.issue_blue(request_of("a serial"))
+
+    answer = asyncio.run(story())
+    assert [refusal.cause for refusal in answer.refusals] == ["CHANNEL-TAXPAYER"]
+    assert open_outside.__module__ and known_channels().count("leqi") == 1
+    with pytest.raises(SettingsFault):  # a file for theirs is none for ours
+        trusted_roots("leqi", file)
 
 
 @pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem if file.stem != "codes" else "leqi")

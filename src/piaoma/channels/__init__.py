@@ -19,12 +19,12 @@ from .contract import (
     SessionState,
     Unavailable,
 )
-from .outside import MODULES, open_outside, trusted_roots
+from .outside import MODULES, known_channels, open_outside, trusted_roots
 from .sandbox import SandboxAuthority, Switches
 from .settings import SettingsFault
 
 __all__ = [
     "MODULES", "Block", "Channel", "MonthSummary", "NotTaken", "Numbering", "OutcomeUnknown", "RedFormAnswer",
     "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "SettingsFault",
-    "Switches", "Unavailable", "open_outside", "trusted_roots",
+    "Switches", "Unavailable", "known_channels", "open_outside", "trusted_roots",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from piaoma.channels import MODULES
+from piaoma.channels import known_channels
 from piaoma.delivery import is_address
 from piaoma.trust.key_secret import KeySecret
 from piaoma.trust.outside_signer import line_of
@@ -127,8 +127,8 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
     def wrong(key: str, why: str) -> ConfigFault:
         return ConfigFault(f"{key} (from {sources[key]}): {why}")
 
-    if config.channel != SANDBOX and config.channel not in MODULES:
-        raise wrong("channel", f"must be one of {', '.join((SANDBOX, *MODULES))}")
+    if config.channel != SANDBOX and config.channel not in known_channels():
+        raise wrong("channel", f"must be one of {', '.join((SANDBOX, *known_channels()))}")
     if config.channel != SANDBOX and not config.channel_file:
         raise wrong("channel_file", f"names the file with the address and the keys of {config.channel}")
     if config.live and config.channel == SANDBOX:

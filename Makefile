@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo serve test bench fuzz lint fix pictures goldens clean
+.PHONY: demo serve test soak bench fuzz lint fix pictures goldens clean
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,10 @@ test: .venv/dev
 	sh tests/need-chromium.sh
 	sh tests/need-java.sh
 	$(BIN)/pytest -n 2 --dist loadgroup tests
+
+# The kills of `make test` many times over, for an afternoon: before a release, and after touching how anything is stored.
+soak: .venv/dev
+	PIAOMA_KILLS=$${PIAOMA_KILLS:-200} PIAOMA_SIGNER_KILLS=$${PIAOMA_SIGNER_KILLS:-40} $(BIN)/pytest -n 2 --dist loadgroup tests/faults
 
 # The usual ways to the same papers, to be compared with; 350 MB, and nothing else needs them.
 .venv/bench: .venv/dev requirements-bench.lock
@@ -56,6 +60,8 @@ fix: .venv/dev
 pictures: .venv/dev
 	sh tests/need-chromium.sh
 	$(BIN)/python -m tests.journeys.pictures docs/pictures
+	$(BIN)/python -m tests.journeys.help_pictures docs/pictures
+	$(BIN)/python -m tests.journeys.guide_pictures
 
 # The pictures of tests/documents/golden, after the drawing changed; look at each.
 goldens: .venv/dev

@@ -31,6 +31,7 @@ from piaoma.desk.office import open_office, shanghai_now
 from piaoma.invoice.classification import load
 from piaoma.invoice.draft import Draft, InvoiceKind
 from piaoma.invoice.issued import IssuedInvoice, RedReference
+from piaoma.invoice.money import to_fen
 from piaoma.invoice.parties import Seller
 from piaoma.invoice.red import RedDraft, draft_of, priced, whole
 from piaoma.invoice.red_form import RedReason, Side
@@ -189,4 +190,8 @@ def red_order(blue: IssuedInvoice, form_number: str) -> RemoteRequest:
 
 
 def report_of(invoice: IssuedInvoice, original: bytes) -> Report:
-    return Report(SELLER_ID, invoice.number, hashlib.sha256(original).hexdigest(), original)
+    sums = invoice.totals
+    return Report(
+        SELLER_ID, invoice.number, hashlib.sha256(original).hexdigest(), f"{invoice.issued_on:%Y-%m}",
+        invoice.kind.value, to_fen(sums.amount), to_fen(sums.tax), original,
+    )  # fmt: skip

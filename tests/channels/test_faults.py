@@ -176,7 +176,7 @@ async def low(shop: Shop) -> int:
     """A block is fetched, however many numbers are left."""
     shop.office.config, config = msgspec.structs.replace(shop.office.config, number_block=1_000), shop.office.config
     try:
-        return await stock._fetch(shop.office, shop.id, SELLER_ID, f"{shop.office.now():%y}", below=10**9)
+        return await stock.fetch_numbers(shop.office, shop.id, SELLER_ID, f"{shop.office.now():%y}", below=10**9)
     finally:
         shop.office.config = config
 

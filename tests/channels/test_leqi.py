@@ -6,14 +6,13 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from piaoma.channels import Unavailable, open_outside
+from piaoma.channels import MonthSum, Unavailable, open_outside
 from piaoma.channels.leqi import channel as leqi
 from piaoma.channels.leqi import envelope
 from piaoma.channels.leqi.channel import Leqi
@@ -21,7 +20,7 @@ from piaoma.channels.leqi.fields import applied, uploaded
 from piaoma.channels.leqi.line import LeqiSettings, Line
 from piaoma.channels.settings import load
 from piaoma.channels.simulator import access_in
-from piaoma.desk import scan, summaries
+from piaoma.desk import scan
 from piaoma.desk.office import shanghai_now
 from piaoma.invoice.refusal import Refused
 from piaoma.trust import sm2
@@ -212,40 +211,31 @@ def test_a_suspended_taxpayer_is_told_so(bench: Bench, monkeypatch: pytest.Monke
 # ── months, refusals of uploads ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _later(shop: Shop, days: int, work: Callable[[], Any]) -> Any:
-    real, shop.office.now = shop.office.now, lambda: shanghai_now() + timedelta(days=days)
-    try:
-        return await work()
-    finally:
-        shop.office.now = real
-
-
-async def _month(shop: Shop) -> list[tuple[str, str]]:
-    rows = await shop.office.database.read("SELECT month, state FROM month_summaries")
-    return [(row[0], row[1]) for row in rows]
-
-
-def test_a_month_is_confirmed_when_all_of_it_is_uploaded(bench: Bench) -> None:
-    """Not before it is over, not while an upload waits; with other figures there it differs, and is tried again."""
+def test_a_month_is_confirmed_when_the_platform_has_the_same(bench: Bench) -> None:
+    """Other figures there are refused with the cause; the same are confirmed, by the page's own function, once."""
 
     async def story() -> None:
         shop = await bench.shop("leqi")
         await confirm(shop, await shop.code())
-        assert await summaries.confirm_once(shop.office) == 0, "the month is not over"
-        next_month = 40 - shop.office.now().day
-        work = lambda: summaries.confirm_once(shop.office)  # noqa: E731
-        assert await _later(shop, next_month, work) == 0, "an upload waits"
         await upload(shop)
-        async with bench.authority._ledger.write() as books:
-            await books.execute("UPDATE authority_uploads SET amount_fen = amount_fen + 1")
-        assert await _later(shop, next_month, work) == 1 and await _month(shop) == [(MONTH, "differs")]
-        assert await _later(shop, next_month, work) == 0, "it was tried a moment ago"
-        async with bench.authority._ledger.write() as books:
-            await books.execute("UPDATE authority_uploads SET amount_fen = amount_fen - 1")
-        assert await _later(shop, next_month + 2, work) == 1 and await _month(shop) == [(MONTH, "confirmed")]
-        assert await _later(shop, next_month + 4, work) == 0
+        channel, sums = shop.office.channel, [MonthSum(*row) for row in await month_sums(shop)]
+        assert await channel.month_sums(SELLER_ID, MONTH) is None
+        wrong = [msgspec.structs.replace(sums[0], amount_fen=sums[0].amount_fen + 1)]
+        (refused,) = await channel.confirm_month(SELLER_ID, MONTH, wrong)
+        assert refused.cause == "CHANNEL-MONTH"
+        for _ in range(2):
+            assert not await channel.confirm_month(SELLER_ID, MONTH, sums)
+        (other,) = await channel.confirm_month(SELLER_ID, MONTH, wrong)
+        assert other.cause == "CHANNEL-MONTH", "what stands there is something else"
 
     bench.run(story())
+
+
+async def month_sums(shop: Shop) -> list[tuple[str, str, int, int, int]]:
+    rows = await shop.office.database.read(
+        "SELECT kind, count(*), sum(amount_fen), sum(tax_fen) FROM invoices WHERE month = $1 GROUP BY kind", MONTH
+    )
+    return [(row[0], "blue", row[1], int(row[2]), int(row[3])) for row in rows]
 
 
 def test_one_that_the_platform_will_not_take_stands_alone(bench: Bench) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from piaoma.desk import red, relations
+from piaoma.desk import red, reissue, relations
 from piaoma.desk.config import Config
+from piaoma.desk.events import Actor, list_events
 from piaoma.desk.issue import issue
 from piaoma.desk.mint import draft_of
 from piaoma.desk.red import raise_form
@@ -22,7 +23,7 @@ from piaoma.invoice.red import BlueState, RedLine
 from piaoma.invoice.red_form import RedFormEvent, RedFormState, RedReason, Side
 from piaoma.invoice.refusal import Refused
 from piaoma.store import RedForm, plan, red_forms
-from tests.conftest import COMPANY, MEAL, Shop, new_shop, with_shop
+from tests.conftest import COMPANY, MEAL, PERSON, Shop, new_shop, with_shop
 from tests.store.test_writing import broken_invariants
 
 D = Decimal
@@ -320,3 +321,42 @@ def test_verification_says_what_was_taken_back(tmp_path: Path) -> None:
         assert await checked(str(part.number)) == (Light.OK, [], Verdict.VALID)
 
     tell(Config(data=str(tmp_path)), story)
+
+
+def test_a_form_and_the_event_that_tells_of_it_are_there_together_or_not_at_all(config: Config) -> None:
+    """Raising, agreeing, issuing by hand, and a 换开: each event once, in the transaction of its change; where that
+    cannot be written (a person without a name), the change is not there either."""
+
+    async def story(shop: Shop) -> None:
+        nameless = Actor(shop.id, None, None)  # type: ignore[arg-type]  # the table demands a name
+        number = await issued(shop)
+        office = shop.office
+        with pytest.raises(Exception, match=r"(?i)not.null"):
+            await raise_form(office, shop.id, number, RedReason.WRONG, form_id="f", actor=nameless)
+        with pytest.raises(Exception, match=r"(?i)not.null"):
+            await reissue.start(office, nameless, number, PERSON, reissue_id="r")
+        assert not await office.database.read("SELECT 1 FROM red_forms")
+        assert not await office.database.read("SELECT 1 FROM reissues")
+        await use(shop, number)
+        for _ in range(2):
+            form = await raise_form(
+                office, shop.id, number, RedReason.WRONG, form_id="f", actor=shop.actor, then_issue=False
+            )
+        with pytest.raises(Exception, match=r"(?i)not.null"):
+            await red.act(office, form, RedFormEvent.CONFIRM, Side.BUYER, nameless)
+        form = await red.act(office, form, RedFormEvent.CONFIRM, Side.BUYER, shop.actor)
+        assert form.number is None and form.issuable
+        await red.issue_by(office, shop.actor, form)
+        assert form.blue_number == number and (await taken(shop, number)) == D("106.00")
+        told = [(event.kind, event.subject, dict(event.after)) for event in (await list_events(office, shop.id)).items]
+        assert told[:3] == [
+            ("red.act", number, {"act": "issue"}), ("red.act", number, {"act": "confirm"}),
+            ("red.raise", number, {"form": "f"}),
+        ]  # fmt: skip
+
+    tell(config, story)
+
+
+async def taken(shop: Shop, number: str) -> Decimal:
+    row = (await shop.office.database.read("SELECT taken_fen FROM invoices WHERE number = $1", number))[0]
+    return Decimal(row[0]) / 100

@@ -54,7 +54,7 @@ async def ask(shop: Shop, had: Claimed, buyer: Buyer = RIGHT, key: str = "r") ->
 
 
 async def start(shop: Shop, number: str, buyer: Buyer = RIGHT, key: str = "r") -> Reissue:
-    return await reissue.start(shop.office, shop.id, number, buyer, reissue_id=key, made_by="test")
+    return await reissue.start(shop.office, shop.actor, number, buyer, reissue_id=key)
 
 
 async def later(shop: Shop, hours: int = 2) -> None:
@@ -131,11 +131,11 @@ def test_a_customer_asks_and_the_shop_agrees(config: Config) -> None:
             await ask(shop, had, key="another tab")
         await later(shop)
         assert await numbers(shop) == 1, "nobody agreed yet"
-        both = await asyncio.gather(*(reissue.approve(shop.office, shop.id, "r", "owner") for _ in range(5)))
-        done = await reissue.retry(shop.office, shop.id, "r")
+        both = await asyncio.gather(*(reissue.approve(shop.office, shop.actor, "r") for _ in range(5)))
+        done = await reissue.retry(shop.office, shop.actor, "r")
         assert done.state is ReissueState.DONE and len(both) == 5 and await numbers(shop) == 3
         with refused("REISSUE-STATE"):
-            await reissue.decline(shop.office, shop.id, "r", "owner")
+            await reissue.decline(shop.office, shop.actor, "r")
         with refused("REISSUE-TIMES"):
             await ask(shop, Claimed(had.token, had.code_id, str(done.new_number)), PERSON, "second")
 
@@ -148,13 +148,13 @@ def test_a_declined_request_changes_nothing(config: Config) -> None:
     async def story(shop: Shop) -> None:
         had = await claimed(shop)
         await ask(shop, had)
-        one = await reissue.decline(shop.office, shop.id, "r", "owner")
+        one = await reissue.decline(shop.office, shop.actor, "r")
         assert one.state is ReissueState.DECLINED and await numbers(shop) == 1
-        assert await reissue.decline(shop.office, shop.id, "r", "owner") == one
+        assert await reissue.decline(shop.office, shop.actor, "r") == one
         with refused("REISSUE-STATE"):
-            await reissue.approve(shop.office, shop.id, "r", "owner")
+            await reissue.approve(shop.office, shop.actor, "r")
         with refused("REISSUE-NOT-FOUND"):
-            await reissue.approve(shop.office, shop.id, "no such", "owner")
+            await reissue.approve(shop.office, shop.actor, "no such")
 
     tell(config, story)
 
@@ -165,13 +165,13 @@ def test_the_merchants_rules_hold(config: Config) -> None:
     async def story(shop: Shop) -> None:
         office, had = shop.office, await claimed(shop)
         assert await rules_of(office, shop.id) == Rules(Mode.APPROVE, 30, 1)
-        await change_rules(office, shop.id, Rules(Mode.OFF))
+        await change_rules(office, shop.actor, Rules(Mode.OFF))
         with refused("REISSUE-OFF"):
             await ask(shop, had)
         for rules in (Rules(days=0), Rules(days=366), Rules(times=0), Rules(times=10)):
             with refused("REISSUE-RULES"):
-                await change_rules(office, shop.id, rules)
-        await change_rules(office, shop.id, Rules(Mode.AUTO, 2, 2))
+                await change_rules(office, shop.actor, rules)
+        await change_rules(office, shop.actor, Rules(Mode.AUTO, 2, 2))
         real = office.now
         office.now = lambda: real() + timedelta(days=2, seconds=1)
         with refused("REISSUE-LATE"):
@@ -202,13 +202,13 @@ def test_a_used_invoice_is_not_the_customers_to_correct(config: Config) -> None:
         assert form.state is RedFormState.AWAITING_BUYER
         await red.act(shop.office, form, RedFormEvent.DENY, Side.BUYER)
         await later(shop)
-        failed = await reissue.retry(shop.office, shop.id, "r")
+        failed = await reissue.retry(shop.office, shop.actor, "r")
         assert failed.state is ReissueState.FAILED and failed.refusals and await numbers(shop) == 1
         one = await start(shop, had.number, key="once more")
         form = (await relations.relations(shop.office, shop.id, had.number)).forms[0]
         await red.act(shop.office, form, RedFormEvent.CONFIRM, Side.BUYER)
         await later(shop)
-        assert (await reissue.retry(shop.office, shop.id, "once more")).state is ReissueState.DONE
+        assert (await reissue.retry(shop.office, shop.actor, "once more")).state is ReissueState.DONE
         assert await numbers(shop) == 3
 
     tell(config, story)
@@ -259,10 +259,10 @@ def test_when_the_new_one_fails_after_the_red_it_says_so_and_goes_on(
         assert one.refusals[0].cause == "ISSUE-REFUSED-BY-AUTHORITY" and one.next_at is not None
         assert await broken_invariants(shop) == []
         await later(shop)
-        assert (await reissue.retry(shop.office, shop.id, "r")).state is ReissueState.RED
+        assert (await reissue.retry(shop.office, shop.actor, "r")).state is ReissueState.RED
         shop.office.channel.issue_blue = real  # type: ignore[method-assign]
         await later(shop)
-        done = await reissue.retry(shop.office, shop.id, "r")
+        done = await reissue.retry(shop.office, shop.actor, "r")
         assert done.state is ReissueState.DONE and await numbers(shop) == 3
 
     tell(config, story)
@@ -287,7 +287,7 @@ def test_after_a_restore_the_new_one_is_not_issued_until_somebody_says_so(config
         one = await find_reissue(shop.office, shop.id, "r")
         assert one is not None and one.state is ReissueState.RED and await numbers(shop) == 2
         assert [refusal.cause for refusal in one.refusals] == ["REISSUE-RESTORED"]
-        done = await reissue.retry(shop.office, shop.id, "r")
+        done = await reissue.retry(shop.office, shop.actor, "r")
         assert done.state is ReissueState.DONE and await numbers(shop) == 3
         await sequence_once(shop.office)
 
@@ -335,7 +335,7 @@ def test_an_authority_in_trouble_gives_one_of_each(
             await pursue.pursue_once(shop.office)
             shop.office.now = real_now
             await later(shop, hours)
-            one = await reissue.retry(shop.office, shop.id, "r")
+            one = await reissue.retry(shop.office, shop.actor, "r")
         assert one.state is ReissueState.DONE and await numbers(shop) == 3
         there = await shop.office.channel._ledger.read("SELECT count(*) FROM authority_red_forms")  # type: ignore[attr-defined]
         assert there[0][0] == 1
@@ -357,7 +357,7 @@ def test_taps_and_workers_at_once_give_one_of_each(config: Config) -> None:
         unexpected = [each for each in states if isinstance(each, BaseException)]
         assert not [each for each in unexpected if not isinstance(each, Refused | WriteConflict)], unexpected
         await later(shop)
-        assert (await reissue.retry(shop.office, shop.id, "r")).state is ReissueState.DONE
+        assert (await reissue.retry(shop.office, shop.actor, "r")).state is ReissueState.DONE
         assert await numbers(shop) == 3
 
     tell(config, story)
@@ -431,8 +431,8 @@ def test_two_processes_go_on_with_one_request(postgres_server: str, tmp_path: Pa
                 odd = [each for each in states if isinstance(each, BaseException)]
                 assert not [each for each in odd if not isinstance(each, Refused | WriteConflict)], odd
                 await later(others)
-                one = await reissue.retry(first, shop.id, "r")
-                assert one.state is ReissueState.DONE and one == await reissue.retry(second, shop.id, "r")
+                one = await reissue.retry(first, shop.actor, "r")
+                assert one.state is ReissueState.DONE and one == await reissue.retry(second, shop.actor, "r")
                 assert await numbers(shop) == 3 and await broken_invariants(shop) == []
 
     asyncio.run(tell_both())

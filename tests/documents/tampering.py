@@ -11,13 +11,12 @@ from tempfile import mkdtemp
 import msgspec
 
 from piaoma.documents.ofd import SIGNATURE, to_be_sealed, write
-from piaoma.documents.ofd.packing import pack
 from piaoma.documents.render import render
 from piaoma.invoice.issued import IssuedInvoice
 from piaoma.invoice.words import to_words
 from piaoma.trust import FileSigner, open_or_create, open_seal, sign_original, sign_value
 from tests.documents.foreign import foreign_pdf, qr_text, with_attachment
-from tests.documents.test_ofd import original_of, parts_of, sealed
+from tests.documents.test_ofd import original_of, pack, parts_of, sealed
 from tests.invoice.test_original import AT, example
 
 PAGE = "Doc_0/Pages/Page_0/Content.xml"

@@ -17,7 +17,7 @@ from piaoma.codes.title_qr import write_title
 from piaoma.documents.check import Trusted, check, unreadable
 from piaoma.documents.facts import Facts, disagreements, merged
 from piaoma.documents.ofd import write
-from piaoma.documents.ofd.packing import pack
+from piaoma.documents.ofd.packing import Part
 from piaoma.documents.ofd.signs import SIGNATURE, SIGNED_VALUE, signature_xml
 from piaoma.documents.printed_text import Row, printed_facts
 from piaoma.documents.render import render
@@ -26,7 +26,7 @@ from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, causes
 from piaoma.trust import Verdict, sign_value
 from tests.documents.foreign import FACTS, foreign_pdf, qr_text, with_attachment
-from tests.documents.test_ofd import original_of, parts_of, ring, sealed
+from tests.documents.test_ofd import original_of, pack, parts_of, ring, sealed
 from tests.invoice.test_original import AT, example
 
 
@@ -297,7 +297,7 @@ def test_a_limit_is_a_doubt_and_damage_is_a_fault() -> None:
 def sealed_by_hand(parts: dict[str, bytes]) -> bytes:
     """The parts with a new seal of the sandbox over all of them."""
     rest = {name: data for name, data in parts.items() if name not in (SIGNATURE, SIGNED_VALUE)}
-    listed = signature_xml(rest, 1, (90, 8, 30, 20), AT)
+    listed = signature_xml({name: Part(data) for name, data in rest.items()}, 1, (90, 8, 30, 20), AT)
     return pack(rest | {SIGNATURE: listed, SIGNED_VALUE: sign_value(listed, f"/{SIGNATURE}", ring()[1], AT)})
 
 

@@ -7,6 +7,7 @@ import re
 import struct
 import time
 import zipfile
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -26,9 +27,8 @@ from PIL import Image, ImageDraw, ImageFont
 from piaoma.codes.printed import parse
 from piaoma.documents.check import Trusted, check
 from piaoma.documents.layout import pages_of
-from piaoma.documents.ofd import SIGNATURE, check_seal, read_ofd, to_be_sealed, write
+from piaoma.documents.ofd import SIGNATURE, check_seal, packing, read_ofd, to_be_sealed, write
 from piaoma.documents.ofd.opening import ENTRIES_MAX, ENTRY_BYTES_MAX, NODES_MAX, open_package
-from piaoma.documents.ofd.packing import pack
 from piaoma.documents.report import Report
 from piaoma.documents.ticket import MM_PER_POINT, ticket_of
 from piaoma.invoice.issued import IssuedInvoice
@@ -74,6 +74,10 @@ def sample(name: str) -> IssuedInvoice:
 def parts_of(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as package:
         return {name: package.read(name) for name in package.namelist()}
+
+
+def pack(parts: Mapping[str, bytes]) -> bytes:
+    return packing.pack({name: packing.Part(data) for name, data in parts.items()})
 
 
 def boxes(part: bytes) -> list[tuple[float, float, float, float, etree._Element]]:
@@ -208,9 +212,12 @@ def test_the_vector_symbol_can_be_scanned() -> None:
     page = parts_of(write(original_of(example())))["Doc_0/Pages/Page_0/Content.xml"]
     symbol = next(one for *_, one in boxes(page) if one.get("Fill") == "true")
     path = symbol.findtext("ofd:AbbreviatedData", "", NAMESPACE)
+    module, *_ = map(float, symbol.get("CTM", "").split())
     picture = Image.new("L", (240, 240), 255)
     for square in path.split("C"):
-        points = [(float(x) * 8 + 40, float(y) * 8 + 40) for x, y in re.findall(r"[ML] (\S+) (\S+)", square)]
+        points = [
+            (float(x) * module * 8 + 40, float(y) * module * 8 + 40) for x, y in re.findall(r"[ML] (\S+) (\S+)", square)
+        ]
         if points:
             (left, top), (right, bottom) = points[0], points[2]
             ImageDraw.Draw(picture).rectangle((left, top, right - 0.01, bottom - 0.01), fill=0)

@@ -13,12 +13,11 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from piaoma.documents.faces import font_files
 from piaoma.documents.ofd import EMBEDDED, SIGNATURE, VERSIONS, read_ofd, to_be_sealed, write
-from piaoma.documents.ofd.packing import pack
 from piaoma.documents.ticket import ticket_of
 from piaoma.invoice.original_reader import read
 from piaoma.trust import Verdict, sign_value
 from tests.documents.goldens import original_of
-from tests.documents.test_ofd import checked, parts_of, ring
+from tests.documents.test_ofd import checked, pack, parts_of, ring
 from tests.documents.test_ofd import original_of as signed_original
 from tests.documents.test_pdf import bare
 from tests.invoice.test_original import AT, example
@@ -123,4 +122,4 @@ def test_readers_still_find_every_value(name: str) -> None:
 def test_names_of_fonts_stay_the_default() -> None:
     """The option is not taken unasked."""
     assert not [part for part in parts_of(write(original_of("one-line"))) if part.endswith(".ttf")]
-    assert msgspec.json.encode(VERSIONS) == b'{"ofd":"o2","ofd-embedded":"o2e"}'
+    assert msgspec.json.encode(VERSIONS) == b'{"ofd":"o3","ofd-embedded":"o3e"}'

@@ -6,6 +6,7 @@ Run as a script. It serves a new shop, walks through it as owner and customer, a
 from __future__ import annotations
 
 import sys
+from datetime import date, datetime
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, ViewportSize, sync_playwright
@@ -119,9 +120,8 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     shot(desk, "console-invoice")
     desk.goto(f"{base}/console/settings/profile")
     shot(desk, "console-profile")
-    for path, name in (("/verify", "verify"), ("/help", "help"), ("/help/QUOTA-EXCEEDED", "help-cause")):
-        phone.goto(base + path)
-        phone.screenshot(path=folder / f"{name}.png")
+    phone.goto(f"{base}/verify")
+    phone.screenshot(path=folder / "verify.png")
     pdf = phone.request.get(url.replace("/S/", "/s/") + "/file/pdf").body()
     phone.goto(f"{base}/verify")
     phone.set_input_files(
@@ -133,6 +133,7 @@ def take(served: Served, folder: Path, browser: Browser) -> None:
     take_corrections(served, folder, browser, desk)
     take_static(served, folder, browser, desk)
     take_outages(served, folder, browser, desk)
+    take_eyes(served, folder, browser, desk)
     desk.set_viewport_size(PHONE)
     for path, name in (("/console", "today"), ("/console/codes/new", "new-code"), ("/console/invoices", "invoices")):
         desk.goto(base + path)
@@ -295,6 +296,43 @@ def take_life(served: Served, folder: Path, browser: Browser, url: str) -> None:
     ):  # fmt: skip
         phone.goto(address)
         phone.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def take_eyes(served: Served, folder: Path, browser: Browser, desk: Page) -> None:
+    """What an owner looks at in the evening and an accountant at month's end, on desk and phone."""
+    base = served.base_url
+    phone = browser.new_context(viewport=PHONE, storage_state=desk.context.storage_state(), locale="zh-CN").new_page()
+
+    def both(path: str, name: str) -> None:
+        for page, more in ((desk, ""), (phone, "-phone")):
+            visit(page, base + path)
+            page.screenshot(path=folder / f"console-{name}{more}.png", full_page=True)
+
+    guest = browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    for place, amount in enumerate(("980", "985", "990")):
+        guest.goto(mint(desk, base, amount))
+        if not place:
+            guest.fill("#name", "武汉某某科技有限公司")
+            guest.fill("#taxpayer_id", "91110108690017781B")
+            guest.click("text=使用这个抬头")
+        guest.click("form[action$=confirm] button.main")
+        guest.wait_for_selector(".good")
+    both("/console/anomalies", "anomalies")
+    both(desk.locator("section h2 a").first.get_attribute("href") or "", "anomaly")
+    for path, name in (("settings/anomalies", "thresholds"), ("quota", "quota"), ("reports/failures", "failures")):
+        both(f"/console/{path}", name)
+    both(f"/console/tax?month={date.today():%Y-%m}", "month")  # noqa: DTZ011 - of this machine, as the server's
+    rows = [f"{datetime.now():%Y-%m-%d %H:%M:%S},4200{place:06d},{amount}" for place, amount in  # noqa: DTZ005
+            enumerate(("980", "985", "1980", "8.80"))]  # fmt: skip
+    statement = "\n".join(["交易时间,商户订单号,订单金额(元)", *rows]).encode()
+    visit(desk, f"{base}/console/payments")
+    desk.set_input_files("#file", {"name": "流水.csv", "mimeType": "text/csv", "buffer": statement})
+    desk.click("main form button.main")
+    desk.wait_for_url("**/console/payments/*")
+    path = desk.url.removeprefix(base)
+    both(path, "payment-columns")
+    desk.click("main form button.main")
+    both(path, "payments")
 
 
 def take_outages(served: Served, folder: Path, browser: Browser, desk: Page) -> None:

@@ -70,7 +70,11 @@ def test_an_accountant_finds_exports_and_prints(shop: tuple[Served, BrowserConte
     """A search that is kept, its table, two ticked as a zip, both on one sheet; three clicks each at most."""
     served, owner = shop
     page = owner.new_page()
-    page.goto(f"{served.base_url}/console/invoices")
+    page.goto(f"{served.base_url}/console")
+    page.click("nav >> text='扫码开票'")  # S16: under these names
+    page.wait_for_url("**/console/codes/new")
+    page.click("nav >> text='开票管理'")
+    page.wait_for_url("**/console/invoices")
     page.keyboard.press("/")
     page.keyboard.type("餐费")
     page.fill("#min", "100")

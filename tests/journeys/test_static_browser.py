@@ -139,7 +139,7 @@ def test_what_was_typed_survives_a_failure(browser: Browser, shop: tuple[Served,
     page = browser.new_context(viewport=DESK, locale="zh-CN", storage_state=till.context.storage_state()).new_page()
     page.goto(f"{served.base_url}/console/codes/new")
     page.fill(".amount", "47.50")
-    page.click("summary:has-text('商品')")
+    page.click("summary:has-text('备注')")
     page.fill("#remark", "靠窗")
     page.route(
         "**/console/codes/new", lambda route: route.abort() if route.request.method == "POST" else route.continue_()

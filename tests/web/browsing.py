@@ -14,7 +14,7 @@ import msgspec
 from piaoma.desk.config import Config
 from piaoma.desk.office import open_office
 from piaoma.web.app import create_app
-from tests.conftest import Shop, new_shop
+from tests.conftest import Shop, furnish, new_shop
 
 Story = Callable[[httpx.AsyncClient, Shop], Awaitable[None]]
 
@@ -34,6 +34,7 @@ def browse(where: Path | Config, story: Story, **changes: Any) -> None:
             async with httpx.AsyncClient(transport=transport, base_url="http://shop.test", headers=headers) as client:
                 await story(client, shop)
 
+    furnish(config)
     asyncio.run(tell())
 
 

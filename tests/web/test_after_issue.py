@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from piaoma.desk import hand_on as sharing
-from piaoma.desk import questions, receipts
+from piaoma.desk import questions, receipts, red
 from piaoma.desk.config import Config
 from piaoma.desk.receipts import Proof
+from piaoma.invoice.red_form import RedReason
 from tests.conftest import Shop, new_shop
 from tests.web.browsing import browse, hidden, log_in
 from tests.web.test_my_invoices import ADDRESS, OTHER_ID, issued, mails, stranger, text_of
@@ -150,6 +151,9 @@ def test_a_shared_link_shows_downloads_expires_and_is_taken_back(
             assert (await other.get(f"{url[1]}/file/{kind}")).content.startswith(begin)
         assert "已下载" in (await client.get(f"/s/{token}/result")).text
         number = await number_of(shop)
+        await red.raise_form(shop.office, shop.id, number, RedReason.WRONG, form_id="f")
+        for page in (await other.get(url[1]), await client.get(f"/s/{token}/picture"), await client.get("/my")):
+            assert "已红冲" in page.text, "the file never changes, so whoever gets it is told beside it"
         share = (await sharing.shares_of(shop.office, shop.id, number))[0]
         assert (await other.post(f"/s/{token}/share", data={"revoke": str(share.share_id)})).status_code == 404
         now = shop.office.now

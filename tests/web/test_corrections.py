@@ -20,7 +20,7 @@ NAME, NUMBER = "武汉另一家贸易有限公司", "92330781MA2EDMFU50"
 
 
 async def rules(shop: Shop, mode: Mode, times: int = 1) -> None:
-    await reissue_rules.change_rules(shop.office, shop.id, Rules(mode, times=times))
+    await reissue_rules.change_rules(shop.office, shop.actor, Rules(mode, times=times))
 
 
 async def invoice_numbers(shop: Shop) -> list[str]:

@@ -11,13 +11,14 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from piaoma.desk import applications, questions, sessions, static_codes, tills
+from piaoma.desk import applications, batches, questions, sessions, static_codes, tickets, tills
 from piaoma.desk.roles import Role
 from piaoma.store import milliseconds
 from piaoma.web.app import ROUTES
 from piaoma.web.console import access
 from piaoma.web.console.rights import OPEN, OPERATORS, RIGHTS, Right
 from tests.conftest import COMPANY, MEAL, Shop, new_shop
+from tests.desk.receiving import photographed
 from tests.web.browsing import browse, issue_by_pages
 from tests.web.people import another_browser, csrf_of, hire, owner
 
@@ -30,12 +31,17 @@ PUBLIC = (
     "/h/",
     "/my",
     "/titles",
+    "/find",
     "/privacy",
     "/app.webmanifest",
     "/sw.js",
     "/offline",
     "/",
     "/help",
+    "/support",
+    "/feedback",
+    "/news",
+    "/version.json",
     "/verify",
     "/static/",
     "/favicon.ico",
@@ -98,7 +104,7 @@ def test_only_what_changes_nothing_is_a_get() -> None:
     """A link that somebody is made to follow does nothing; all that posts leaves an event, but for the preview."""
     for (method, path), right in RIGHTS.items():
         silent = not right.changes
-        assert silent == (method == "GET" or path == "/console/codes/preview"), path
+        assert silent == (method == "GET" or path in ("/console/codes/preview", "/console/codes/photo")), path
 
 
 async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
@@ -113,7 +119,10 @@ async def _addresses(client: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     return {
         "code_id": str(code.code_id), "number": number, "kind": "xml", "person_id": str(clerk.person_id),
         "till_id": str(till_id), "form_id": "F-" + number, "reissue_id": "R-" + number,
-        "export_id": await _running_export(shop), **await _static_code(shop),
+        "export_id": await _running_export(shop), "entry": (await photographed(shop)).number,
+        "batch_id": await _batch(shop), "what": "faults", "ticket_id": await _ticket(shop),
+        "finding_id": await _finding(shop), "file_id": await _statement(shop),
+        **await _static_code(shop),
     }  # fmt: skip
 
 
@@ -127,6 +136,19 @@ async def _static_code(shop: Shop) -> dict[str, str]:
     return {"static_id": str(code.static_id), "application_id": str(asked[0].application_id)}
 
 
+async def _batch(shop: Shop) -> str:
+    """A sheet of one sale that is right and waits."""
+    head = "购买方名称,项目名称,税收分类编码,含税金额,税率\n"
+    data = (head + f"个人,{MEAL.name},{MEAL.code},58,6%\n").encode()
+    return await batches.check_sheet(shop.office, shop.actor, "a.csv", data, "issue")
+
+
+async def _ticket(shop: Shop) -> str:
+    """A ticket of the shop's owner."""
+    opened = await tickets.open_ticket(shop.office, await owner(shop), "slow", "很慢", tickets.Context())
+    return str(opened.ticket_id)
+
+
 async def _running_export(shop: Shop) -> str:
     """An export that another process is making."""
     now_ms = milliseconds(shop.office.now())
@@ -137,6 +159,28 @@ async def _running_export(shop: Shop) -> str:
             shop.id, f"e{shop.id}", now_ms,
         )  # fmt: skip
     return f"e{shop.id}"
+
+
+async def _finding(shop: Shop) -> str:
+    """A finding that nobody has marked."""
+    async with shop.office.database.write() as transaction:
+        await transaction.execute(
+            "INSERT INTO findings (merchant_id, finding_id, rule, figures, numbers, invoices, found_at_ms)"
+            " VALUES ($1, $2, 'numbers', '{\"left\": \"1\"}', '[]', 0, 0)",
+            shop.id, f"numbers-2026-11-{shop.id}",
+        )  # fmt: skip
+    return f"numbers-2026-11-{shop.id}"
+
+
+async def _statement(shop: Shop) -> str:
+    """A statement that was taken in."""
+    async with shop.office.database.write() as transaction:
+        await transaction.execute(
+            "INSERT INTO payment_files (merchant_id, file_id, name, digest, head, made_by, created_at_ms)"
+            " VALUES ($1, $2, '流水.csv', $2, '', 'test', 0)",
+            shop.id, f"p{shop.id}",
+        )  # fmt: skip
+    return f"p{shop.id}"
 
 
 def _filled(path: str, values: dict[str, str]) -> str:
@@ -217,7 +261,8 @@ def test_whoever_is_not_logged_in_reaches_nothing(tmp_path: Path) -> None:
 async def _everything(shop: Shop) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table that a merchant's people can change."""
     tables = ("merchants", "people", "memberships", "codes", "goods", "invoices", "jobs", "shops", "tills", "factors",
-              "challenges", "sessions", "events")  # fmt: skip
+              "challenges", "sessions", "events", "received_invoices", "received_files", "mailboxes", "drafts",
+              "batches", "batch_rows", "code_requests")  # fmt: skip
     found = {}
     for table in tables:
         rows = await shop.office.database.read(f"SELECT * FROM {table} ORDER BY 1, 2")
@@ -230,6 +275,7 @@ FORMS = {
     "/console/codes/{code_id}": {"revoke": "1"},
     "/console/invoices/{number}": {"email": "a@example.cn"},
     "/console/settings/people/{person_id}": {"role": "reader", "off": "1"},
+    "/console/received/{entry}": {"do": "book", "voucher": "记-1"},
 }
 
 
@@ -244,8 +290,14 @@ def test_ids_of_another_merchant_are_as_ids_that_do_not_exist(tmp_path: Path) ->
         "form_id": "1",
         "reissue_id": "1",
         "export_id": "1",
+        "finding_id": "1",
+        "file_id": "1",
         "static_id": "1",
+        "entry": "1",
         "application_id": "1",
+        "batch_id": "1",
+        "what": "faults",
+        "ticket_id": "1",
     }
 
     async def story(client: httpx.AsyncClient, shop: Shop) -> None:

@@ -185,7 +185,10 @@ def test_a_link_by_mail_brings_the_list_to_another_device(config: Config) -> Non
         await client.post(f"/s/{sent}/send", data={"email": ADDRESS.upper().replace("EXAMPLE", "example")})
         await mails(shop)
         other = stranger(client)
-        assert "¥58.00" not in (await other.get("/my")).text
+        used = await other.get(f"/s/{sent}")
+        assert "这个码已开过票" in used.text and 'href="/my#link"' in used.text, "S73: the way back"
+        listed = await other.get("/my")
+        assert "¥58.00" not in listed.text and 'id="link"' in listed.text and 'action="/my/link"' in listed.text
         await other.post("/my/link", data={"address": ADDRESS})
         link = await link_of(shop)
         assert "列到这台设备" in (await other.get(link)).text

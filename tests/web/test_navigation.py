@@ -15,7 +15,14 @@ from tests.web.browsing import browse
 from tests.web.people import another_browser, hire, owner
 
 # Steps of something that is begun elsewhere, and one's own account, which stands beside the groups.
-NO_PLACE = {"/console/menu", "/console/board", "/console/inbox", "/console/sheets", "/console/static/new"}
+NO_PLACE = {
+    "/console/menu",
+    "/console/board",
+    "/console/inbox",
+    "/console/sheets",
+    "/console/static/new",
+    "/console/reports/waits",
+}
 
 
 def listed() -> list[str]:

@@ -136,6 +136,7 @@ def test_a_stranger_sees_a_masked_title_and_no_file(config: Config) -> None:
         client.cookies.clear()
         other = await client.get(f"/S/{code.token}")
         assert "武****公司" in other.text and "某某科技" not in other.text and "取票码" in other.text
+        assert f"{shop.office.now():%Y-%m-%d}" in other.text, "S72: the day on which it was invoiced"
         assert (await client.get(f"/s/{code.token}/file/pdf")).status_code == 404
         for _ in range(3):
             wrong = await client.post(f"/s/{code.token}/unlock", data={"pickup": "00000000"})

@@ -75,13 +75,14 @@ def test_every_condition_stands_in_the_address_and_in_the_form(config: Config) -
         assert "还没有" in (await client.get("/console/invoices")).text
         number = await issue_to(shop, "汉口测试部", "12.34", "单号 A77")
         await issue_to(shop, "江汉测试部", "99.00")
-        for query in (f"q={number[-6:]}", "q=汉口", "q=A77", "min=12&max=12.34", "q=测试&max=20&kind=02&colour=blue"):
+        for query in (f"q={number[-6:]}", "q=汉口", "q=A77", "min=12&max=12.34",
+                      "q=测试&max=20&kind=02&colour=blue&state=issued"):  # fmt: skip
             page = (await client.get(f"/console/invoices?{query}")).text
             assert figures(page) == ("1", "12.34") and number in page, query
         assert figures((await client.get("/console/invoices?all=1")).text) == ("2", "111.34")
         page = (await client.get("/console/invoices?q=汉口&min=1&rate=0.06")).text
         assert 'value="汉口"' in page and 'name="min" inputmode="decimal" value="1"' in page and "details" in page
-        assert "没有符合条件" in (await client.get("/console/invoices?colour=red")).text
+        assert "没有符合条件" in (await client.get("/console/invoices?colour=red&state=wholly_red")).text
         for query, field in (("since=yesterday", "since"), ("min=x", "min"), ("cursor=-1", "")):
             bad = await client.get(f"/console/invoices?{query}")
             assert bad.status_code == 422 and (not field or f'href="#{field}"' in bad.text), query

@@ -7,10 +7,14 @@ nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnkn
 from .contract import (
     Block,
     Channel,
-    MonthSummary,
+    LedgerEntry,
+    MonthSum,
     NotTaken,
     Numbering,
     OutcomeUnknown,
+    QuotaAnswer,
+    QuotaRequest,
+    QuotaState,
     RedFormAnswer,
     RedFormRequest,
     RemoteAnswer,
@@ -24,7 +28,8 @@ from .sandbox import SandboxAuthority, Switches
 from .settings import SettingsFault
 
 __all__ = [
-    "MODULES", "Block", "Channel", "MonthSummary", "NotTaken", "Numbering", "OutcomeUnknown", "RedFormAnswer",
-    "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority", "SessionState", "SettingsFault",
-    "Switches", "Unavailable", "known_channels", "open_outside", "trusted_roots",
+    "MODULES", "Block", "Channel", "LedgerEntry", "MonthSum", "NotTaken", "Numbering", "OutcomeUnknown", "QuotaAnswer",
+    "QuotaRequest", "QuotaState", "RedFormAnswer", "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report",
+    "SandboxAuthority", "SessionState", "SettingsFault", "Switches", "Unavailable", "known_channels", "open_outside",
+    "trusted_roots",
 ]  # fmt: skip

@@ -83,12 +83,17 @@ class RemoteAnswer(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """An invoice that was numbered here and is now reported (上报). ``digest`` is SHA-256 of its original, in hex."""
+    """An invoice that was numbered here and is now reported (上报): ``month`` it belongs to, kind (01, 02), fen;
+    ``digest`` is SHA-256 of its original, in hex."""
 
     taxpayer_id: str
     number: str
     digest: str
-    original: bytes
+    month: str
+    kind: str
+    amount_fen: int
+    tax_fen: int
+    original: bytes = b""
 
 
 class NotTaken(msgspec.Struct, frozen=True):
@@ -96,6 +101,56 @@ class NotTaken(msgspec.Struct, frozen=True):
 
     number: str
     refusal: Refusal
+
+
+class MonthSum(msgspec.Struct, frozen=True):
+    """What invoices of one kind (01, 02) and colour (blue, red) of a month come to, in fen. The platform's summary
+    (汇总) has no rates."""
+
+    kind: str
+    colour: str
+    invoices: int
+    amount_fen: int
+    tax_fen: int
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """An invoice as the authority has it; fen."""
+
+    number: str
+    kind: str
+    amount_fen: int
+    tax_fen: int
+
+
+class QuotaState(StrEnum):
+    """Where a request for more quota stands."""
+
+    PENDING = "pending"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+class QuotaRequest(msgspec.Struct, frozen=True):
+    """A request for more quota (额度调整申请) in a month. ``serial`` names it for ever; ``extra_fen`` comes on top."""
+
+    serial: str
+    taxpayer_id: str
+    month: str
+    extra_fen: int
+    reason: str
+
+
+APPLY_ELSEWHERE = "这个渠道不能代办，请在电子税务局申请"  # what a channel says that takes no requests for quota
+
+
+class QuotaAnswer(msgspec.Struct, frozen=True):
+    """Where the request stands; what was granted, in fen, and what the authority says to it."""
+
+    serial: str
+    state: QuotaState
+    granted_fen: int = 0
+    said: str = ""
 
 
 class RedFormRequest(msgspec.Struct, frozen=True):
@@ -122,20 +177,6 @@ class RedFormAnswer(msgspec.Struct, frozen=True):
     state: RedFormState | None = None
     confirm_until: datetime | None = None
     refusals: tuple[Refusal, ...] = ()
-
-
-class MonthSummary(msgspec.Struct, frozen=True):
-    """A month of one seller for 汇总确认: counts, and tax-exclusive amounts and tax in yuan; those of red invoices are
-    negative. ``month`` is as ``2026-11``."""
-
-    taxpayer_id: str
-    month: str
-    blue_count: int
-    blue_amount: Decimal
-    blue_tax: Decimal
-    red_count: int
-    red_amount: Decimal
-    red_tax: Decimal
 
 
 class Channel(Protocol):
@@ -201,10 +242,33 @@ class Channel(Protocol):
         Raises ``Unavailable`` also while the channel has not told yet what became of them."""
         ...
 
-    async def confirm_month(self, summary: MonthSummary) -> bool:
-        """Confirm a month (汇总确认); again changes nothing. False when the channel's figures are others."""
-        ...
-
     async def close(self) -> None:
         """Nobody asks any more."""
+        ...
+
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """What the authority has of a month, by kind and colour in that order; only what is there at all. None where
+        it does not tell, and judges when it is asked to confirm."""
+        ...
+
+    async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:
+        """The authority's invoices of a month with numbers above ``after``, in their order, ``count`` at most."""
+        ...
+
+    async def confirm_month(self, taxpayer_id: str, month: str, sums: Sequence[MonthSum]) -> Sequence[Refusal]:
+        """Confirm a month's sums (汇总确认); none when they are confirmed, also a second time. Raises ``Unavailable``
+        or ``OutcomeUnknown``; then ``confirmed_month`` tells."""
+        ...
+
+    async def confirmed_month(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """The sums as they were confirmed; None when the month was not."""
+        ...
+
+    async def apply_quota(self, request: QuotaRequest) -> QuotaAnswer:
+        """Ask for more quota. The same serial twice is the same request. Raises ``Unavailable`` or
+        ``OutcomeUnknown``; then ``query_quota_request`` tells."""
+        ...
+
+    async def query_quota_request(self, serial: str) -> QuotaAnswer | None:
+        """Where a request stands; None when it never came."""
         ...

@@ -22,10 +22,13 @@ from piaoma.trust import Signer, SignerFault, sign_original
 
 from .contract import (
     Block,
-    MonthSummary,
+    LedgerEntry,
+    MonthSum,
     NotTaken,
     Numbering,
     OutcomeUnknown,
+    QuotaAnswer,
+    QuotaRequest,
     RedFormAnswer,
     RedFormRequest,
     RemoteAnswer,
@@ -36,6 +39,8 @@ from .contract import (
 )
 from .ledger import Ledger, LedgerTransaction
 from .sandbox_forms import FormBook, NewForm
+from .sandbox_months import MonthBook, report_of
+from .sandbox_quota import QuotaBook
 
 QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
 DIGITS = ("0", "8")  # fifth digit of a number: given beforehand, given by the call
@@ -50,9 +55,9 @@ class Switches(msgspec.Struct, frozen=True):
 
     ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
     ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
-    ``no_numbers`` and ``quota_fen`` at 0 are out of them. The last four are of ``piaoma authority serve`` alone, which
-    does what it was asked and then answers: after ``slow_ms``, with ``garbage``, with status 500 (``broken``), or with
-    half an answer (``cut``).
+    ``no_numbers`` and ``quota_fen`` at 0 are out of them; ``single`` gives one number at a time. The last four are of
+    ``piaoma authority serve`` alone, which does what it was asked and then answers: after ``slow_ms``, with
+    ``garbage``, with status 500 (``broken``), or with half an answer (``cut``).
     """
 
     remote: bool = False
@@ -62,6 +67,7 @@ class Switches(msgspec.Struct, frozen=True):
     no_numbers: bool = False
     refuse: bool = False
     quota_fen: int = QUOTA_FEN
+    single: bool = False
     slow_ms: int = 0
     garbage: bool = False
     broken: bool = False
@@ -80,9 +86,6 @@ _BLOCK = "SELECT prefix, first_sequence, last_sequence FROM authority_blocks WHE
 _ISSUED = "SELECT number, original, ready_at_ms FROM authority_issued WHERE serial = $1"
 _ADD_ISSUED = """
 INSERT INTO authority_issued (serial, taxpayer_id, number, original, ready_at_ms) VALUES ($1, $2, $3, $4, $5)
-"""
-_ADD_REPORT = """
-INSERT INTO authority_reports (number, taxpayer_id, digest) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING
 """
 _ENROL = """
 INSERT INTO authority_taxpayers (taxpayer_id, name) VALUES ($1, $2)
@@ -115,18 +118,29 @@ class SandboxAuthority:
         self.now = now
         self._answers_to_repeat: list[RemoteAnswer] = []
         self.forms = FormBook(ledger, now)
+        self._months = MonthBook(ledger, now)
+        self._quotas = QuotaBook(ledger, now)
 
-    async def switches(self) -> Switches:
-        """The rehearsal in force."""
+    async def switches(self, taxpayer_id: str = "") -> Switches:
+        """The rehearsal in force, for everybody or for a taxpayer, whose own switches come before."""
         rows = await self._ledger.read("SELECT name, value FROM authority_switches")
-        return msgspec.convert({row[0]: msgspec.json.decode(row[1]) for row in rows}, Switches)
+        found: dict[str, object] = {}
+        for whose in ("", taxpayer_id):
+            for row in rows:
+                owner, _, name = row[0].rpartition(":")
+                if owner == whose:
+                    found[name] = msgspec.json.decode(row[1])
+        return msgspec.convert(found, Switches)
 
-    async def rehearse(self, **changes: bool | int | str) -> Switches:
-        """Change switches by name; ``rehearse()`` with the defaults of ``Switches`` ends a rehearsal."""
-        wanted = msgspec.convert({**msgspec.structs.asdict(await self.switches()), **changes}, Switches)
+    async def rehearse(self, taxpayer_id: str = "", /, **changes: bool | int | str) -> Switches:
+        """Change switches by name; ``rehearse()`` with the defaults of ``Switches`` ends a rehearsal. With a taxpayer
+        only what names him feels it: his quota and his numbers."""
+        wanted = msgspec.convert({**msgspec.structs.asdict(await self.switches(taxpayer_id)), **changes}, Switches)
+        changed = changes if taxpayer_id else msgspec.structs.asdict(wanted)
+        owner = f"{taxpayer_id}:" if taxpayer_id else ""
         async with self._ledger.write() as transaction:
-            for name, value in msgspec.structs.asdict(wanted).items():
-                await transaction.execute(_SET_SWITCH, name, msgspec.json.encode(value).decode())
+            for name, value in changed.items():
+                await transaction.execute(_SET_SWITCH, f"{owner}{name}", msgspec.json.encode(value).decode())
         return wanted
 
     async def numbering(self) -> Numbering:
@@ -140,15 +154,17 @@ class SandboxAuthority:
         return SessionState.DOWN if (await self.switches()).down else SessionState.OK
 
     async def get_quota(self, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
-        """See ``Channel.get_quota``: every taxpayer has the same limit here."""
-        switches = await self.switches()
+        """See ``Channel.get_quota``: every taxpayer has the same limit here, but for who rehearses, and what he was
+        granted beside it."""
+        switches = await self.switches(taxpayer_id)
         if switches.down:
             raise Unavailable("rehearsal: down")
-        return switches.quota_fen
+        return switches.quota_fen + await self._quotas.granted_fen(taxpayer_id, month)
 
     async def allocate_numbers(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
         """See ``Channel.allocate_numbers``."""
-        switches = await self.switches()
+        switches = await self.switches(taxpayer_id)
+        count = 1 if switches.single else count
         if switches.down:
             raise Unavailable("rehearsal: down")
         if switches.no_numbers:
@@ -281,18 +297,55 @@ class SandboxAuthority:
         """See ``Channel.report``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
-        async with self._ledger.write() as transaction:
-            await transaction.execute_many(
-                _ADD_REPORT, [(report.number, report.taxpayer_id, report.digest) for report in reports]
-            )
+        await self._months.add(reports)
         return ()
-
-    async def confirm_month(self, summary: MonthSummary) -> bool:
-        """See ``Channel.confirm_month``: these books hold digests, no figures to compare."""
-        return True
 
     async def close(self) -> None:
         """See ``Channel.close``: the ledger is closed by whoever opened it."""
+
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum]:
+        """See ``Channel.month_sums``."""
+        await self._reached()
+        return await self._months.sums(taxpayer_id, month)
+
+    async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:
+        """See ``Channel.month_entries``."""
+        await self._reached()
+        return await self._months.entries(taxpayer_id, month, after, count)
+
+    async def confirm_month(self, taxpayer_id: str, month: str, sums: Sequence[MonthSum]) -> Sequence[Refusal]:
+        """See ``Channel.confirm_month``, as the rehearsal has it."""
+        switches = await self.switches()
+        if switches.down == "before":
+            raise Unavailable("rehearsal: down before the call")
+        if switches.refuse:
+            return (_refusal("演练 rehearsal"),)
+        refusals = await self._months.confirm(taxpayer_id, month, sums)
+        await self._lose(switches, f"{taxpayer_id}:{month}")
+        return refusals
+
+    async def confirmed_month(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """See ``Channel.confirmed_month``."""
+        await self._reached()
+        return await self._months.confirmed(taxpayer_id, month)
+
+    async def apply_quota(self, request: QuotaRequest) -> QuotaAnswer:
+        """See ``Channel.apply_quota``, as the rehearsal has it."""
+        switches = await self.switches()
+        if switches.down == "before":
+            raise Unavailable("rehearsal: down before the call")
+        answer = await self._quotas.apply(request)
+        await self._lose(switches, request.serial)
+        return answer
+
+    async def query_quota_request(self, serial: str) -> QuotaAnswer | None:
+        """See ``Channel.query_quota_request``."""
+        await self._reached()
+        return await self._quotas.query(serial)
+
+    async def _reached(self) -> None:
+        if (await self.switches()).down:
+            raise Unavailable("rehearsal: down")
 
     async def leave_room(self) -> None:
         """After a restore: the books do not know what was given since, so they go on far beyond it (P3). A real
@@ -323,6 +376,7 @@ class SandboxAuthority:
             await transaction.execute(
                 _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms
             )
+            await self._months.add_within(transaction, [report_of(invoice, original)])
         return RemoteAnswer(request.serial, number, original)
 
     @staticmethod

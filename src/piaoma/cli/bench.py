@@ -25,7 +25,7 @@ from .bench_log import LEAVES_DEFAULT, bench_log
 from .bench_shop import fill, running, serve_pages
 from .bench_signers import bench_signers
 from .bench_verify import bench_verify
-from .serve import set_up_logs
+from .logs import set_up_logs
 
 MEASUREMENTS = ("issue", "documents", "pdf", "pages", "search", "log", "signers", "verify", "console", "accounts")
 SEARCH_ROWS = 4_300  # about as many as the official table has

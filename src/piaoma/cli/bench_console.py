@@ -1,4 +1,4 @@
-"""``piaoma bench console``: finding, detail, board and export in a store with very many invoices.
+"""``piaoma bench console``: finding, detail, board, issuing and export in a store with very many invoices.
 
 The store is filled by statements: originals as long as real ones, each with its own number, buyer, item and amounts;
 their signatures are those of one. Codes, issues and jobs are there for the last month's invoices alone. The index is
@@ -24,15 +24,17 @@ import msgspec
 from rich.progress import Progress
 
 from piaoma import index
-from piaoma.desk import exports
+from piaoma.desk import exports, goods
 from piaoma.desk.codes import Offer
 from piaoma.desk.config import Config
 from piaoma.desk.events import Actor
 from piaoma.desk.issue import issue
 from piaoma.desk.log import sequence_once
-from piaoma.desk.mint import draft_of
+from piaoma.desk.merchant import merchant
+from piaoma.desk.mint import draft_of, mint
 from piaoma.desk.office import Office, open_office
 from piaoma.invoice.draft import InvoiceKind
+from piaoma.invoice.initials import initials
 from piaoma.store import Database, milliseconds
 from piaoma.trust.checkpoint import Checkpoint
 from piaoma.web import cookies
@@ -44,6 +46,7 @@ MERCHANTS = 1_000
 OTHERS_INVOICES = 20  # of each other merchant
 FILL_TURN, FOLLOW_TURN = 5_000, 8_192
 EXPORT_INVOICES = 100_000
+GOODS = 10_000  # items of the list that are searched
 SECTIONS = "科技商贸餐饮建筑工程物流文化传媒电子医药机械汽车教育咨询服装印刷食品"
 NAMES = "江汉长远东湖光谷楚天华中和信德宏达永兴新安盛源通利嘉泰明丰海金大正"
 ITEMS = [f"{first}{second}" for first in ("精选", "定制", "标准", "加急", "散装") for second in (
@@ -74,6 +77,12 @@ def bench_console(config: Config, seconds: float, scale: int) -> None:
         detail, detail_bytes = browser.measure(lambda: f"/console/invoices/{random.choice(numbers)}", 200)  # noqa: S311
         board, board_bytes = browser.measure(lambda: "/console", 100)
         memory = _memory_mb(pid, "VmHWM")
+    finds, mints, spent_ms = asyncio.run(_issuing(config, merchant_id))
+    print(
+        f"RESULT issuing goods_find_p50_ms={statistics.median(finds):.1f} goods_find_p99_ms={_p99(finds):.1f}"
+        f" goods_find_cpu_ms={spent_ms[0]:.1f} goods={GOODS} code_p50_ms={statistics.median(mints):.1f}"
+        f" code_p99_ms={_p99(mints):.1f} code_cpu_ms={spent_ms[1]:.1f}"
+    )
     made, table_s, table_cpu_s, table_mb = asyncio.run(_export(config, merchant_id, scale or INVOICES_DEFAULT))
     print(
         f"RESULT console search_p99_ms={worst:.1f} search_cpu_ms={dearest:.1f} detail_p99_ms={_p99(detail):.1f}"
@@ -81,6 +90,43 @@ def bench_console(config: Config, seconds: float, scale: int) -> None:
         f" export_mb={table_mb:.0f} detail_bytes={detail_bytes} board_bytes={board_bytes} server_mb={memory:.0f}"
         f" invoices={len(numbers)} merchants={MERCHANTS}"
     )
+
+
+async def _issuing(config: Config, merchant_id: int) -> tuple[list[float], list[float], tuple[float, float]]:
+    """Milliseconds to find an item among ten thousand by three letters, and to make a code with its scan proof; what
+    either takes of the processor."""
+    finds, mints = [], []
+    async with open_office(config, work=False) as office:
+        shop = await merchant(office, merchant_id)
+        rows = [_item_row(merchant_id, place) for place in range(GOODS)]
+        async with office.database.write() as transaction:
+            await transaction.execute_many(_GOODS, rows)
+        started = time.process_time()
+        for place in range(200):
+            typed = str(rows[place * 7 % GOODS][2])[-6:-3] if place % 2 else str(rows[place][3])[:3]
+            begun = time.perf_counter()
+            await goods.find_goods(office, merchant_id, typed, 8)
+            finds.append((time.perf_counter() - begun) * 1000)
+        found = time.process_time()
+        for place in range(50):
+            offer = Offer(InvoiceKind.GENERAL, (LINE,))
+            begun = time.perf_counter()
+            await mint(office, shop, offer, mint_key=f"bench{place}", by=Actor(merchant_id, None, "bench"))
+            mints.append((time.perf_counter() - begun) * 1000)
+        made = time.process_time()
+    return finds, mints, ((found - started) / len(finds) * 1000, (made - found) / len(mints) * 1000)
+
+
+_GOODS = """
+INSERT INTO goods (merchant_id, goods_id, name, initials, code, rate, own_code, used_at_ms)
+VALUES ($1, $2, $3, $4, $5, '0.06', $6, $7)
+"""
+
+
+def _item_row(merchant_id: int, place: int) -> tuple[object, ...]:
+    drawn = random.Random(place)  # noqa: S311
+    name = f"{drawn.choice(ITEMS)}{drawn.choice(NAMES)}{drawn.choice(SECTIONS)} {place:05d} 号"
+    return merchant_id, place, name, initials(name), LINE.code, f"69{place:011d}", place
 
 
 def _p99(times: list[float]) -> float:

@@ -35,7 +35,8 @@ from piaoma.web import cookies
 from piaoma.web.forms import Confirmation, new_issue_key
 from piaoma.web.signed import pack
 
-from .serve import server_of, set_up_logs
+from .logs import set_up_logs
+from .serve import server_of
 
 LINE = Line("餐费", "3070401000000000000", Decimal("0.06"), Decimal("58.00"))
 BUYER = Buyer("武汉某某科技有限公司", "91110108690017781B")

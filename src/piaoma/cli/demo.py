@@ -33,8 +33,9 @@ from piaoma.store import open_database
 from piaoma.trust import open_or_create
 
 from .authority import COMPANY, TAXPAYER_ID, simulated
+from .logs import set_up_logs
 from .records import audit_of
-from .serve import server_of, set_up_logs
+from .serve import server_of
 from .verify import trusted_by, verify_file
 
 SHOP = "江汉路测试小馆（演示）"

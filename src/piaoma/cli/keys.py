@@ -22,7 +22,7 @@ from piaoma.trust.keystore import rotate
 from piaoma.trust.sealed_file import encipher_anew
 from piaoma.trust.signer_service import KeyHolder, serve_signer
 
-from .serve import set_up_logs
+from .logs import set_up_logs
 
 _PLAIN_WIDTH = 160
 

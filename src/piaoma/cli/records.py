@@ -16,7 +16,7 @@ from rich.table import Table
 import piaoma.channels
 from piaoma import index
 from piaoma.channels import SandboxAuthority
-from piaoma.desk.channel import channel_roots
+from piaoma.desk.audits import findings_of
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.issue import issue
 from piaoma.desk.log import sequence_once
@@ -24,9 +24,7 @@ from piaoma.desk.office import Office, make_private, open_office, shanghai_now
 from piaoma.invoice.draft import Draft
 from piaoma.invoice.parties import Seller, TaxpayerKind
 from piaoma.invoice.refusal import refuse
-from piaoma.store import Finding, IssueState, Outcome, audit, migrations, open_database
-from piaoma.trust import Verdict, trusted_root, verify_original
-from piaoma.trust.checkpoint import LogPublicKey
+from piaoma.store import Finding, IssueState, Outcome, migrations, open_database
 from piaoma.trust.outside_signer import AbsentSigner
 
 DRAFT_BYTES_MAX = 4 * 1024 * 1024
@@ -115,29 +113,18 @@ async def audit_of(config: Config, *, quiet: bool) -> list[Finding]:
         raise FileNotFoundError(f"no keys in {keys}: is this the data folder of the server?")
     if config.database_url.startswith("sqlite:///") and not Path(config.database_url[10:]).exists():
         raise FileNotFoundError(f"no store at {config.database_url[10:]}")
-    root = trusted_root(keys)
-    roots = (*(() if root is None else (root,)), *channel_roots(config))  # no secret is needed to verify
+    count = await _count(config)
+    with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("originals", total=count)
+        return await findings_of(config, lambda done: bar.advance(task, done))
 
-    def verify(original: bytes) -> str | None:
-        verdict = verify_original(original, roots)
-        if verdict.verdict is Verdict.VALID:
-            return None
-        return ", ".join(refusal.cause for refusal in verdict.reasons) or "not valid"
 
+async def _count(config: Config) -> int:
     database = await open_database(config.database_url)
     try:
-        count = (await database.read("SELECT count(*) FROM invoices"))[0][0]
-        with Progress(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bar:
-            task = bar.add_task("originals", total=count)
-            return await audit(database, verify, _verify_note(config), lambda done: bar.advance(task, done))
+        return int((await database.read("SELECT count(*) FROM invoices"))[0][0])
     finally:
         await database.close()
-
-
-def _verify_note(config: Config) -> Callable[[str], str | None]:
-    """What judges a checkpoint: the log's own key. A store without one has signed nothing."""
-    public = config.data_folder / "keys" / "log.pub"
-    return LogPublicKey.of(public.read_text()).fault if public.exists() else lambda _: "there is no keys/log.pub"
 
 
 def show_findings(findings: list[Finding]) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from pathlib import Path
 
-import structlog
 import uvicorn
 
 from piaoma.desk.channel import demand_channel
@@ -16,24 +13,10 @@ from piaoma.desk.keys import open_keys
 from piaoma.desk.office import make_private, shanghai_now
 from piaoma.web.app import create_app
 
+from .logs import set_up_logs
+
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 10
-
-
-def set_up_logs(level: int = logging.INFO) -> None:
-    """Logs to standard error: lines for a terminal, JSON for a collector."""
-    human = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def server_of(config: Config) -> uvicorn.Server:

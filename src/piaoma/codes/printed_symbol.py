@@ -22,6 +22,7 @@ MASK = 2
 _VERSION, _BYTES_MIN, _BYTES_MAX = 4, 43, 62  # what this version holds and the one below does not
 _BLOCKS, _BLOCK_BYTES, _CHECK_BYTES = 2, 32, 18
 _REMAINDER_BITS = 7
+_LIGHT_AND_DARK = bytes.maketrans(b"01", b"\0\1")
 _FIELD = 0x11D  # of the check codewords: x^8 + x^4 + x^3 + x^2 + 1
 
 
@@ -37,8 +38,8 @@ def symbol_of(text: str) -> Symbol:
         return Symbol(text, segno.make_qr(data, mode="byte", error="m", boost_error=False, mask=MASK))
     masked, places, side = _frame()
     bits = int.from_bytes(_codewords(data)) << _REMAINDER_BITS
-    ready = f"{bits ^ masked:0{_bits()}b}01"
-    modules = bytes(map(int, places(ready)))
+    ready = f"{bits ^ masked:0{_bits()}b}01".encode()
+    modules = bytes(places(ready)).translate(_LIGHT_AND_DARK)
     rows = tuple(modules[start : start + side] for start in range(0, len(modules), side))
     return Symbol.of_modules(text, rows, _VERSION, "M")
 

@@ -11,7 +11,7 @@ from piaoma.store import Database
 from .outbox import Job, Undeliverable
 
 _REPORTS = """
-SELECT m.taxpayer_id, t.number, t.digest, t.original
+SELECT m.taxpayer_id, t.number, t.digest, t.month, t.kind, t.amount_fen, t.tax_fen, t.original
 FROM {keys} CROSS JOIN invoices t CROSS JOIN merchants m
 WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
 """
@@ -34,7 +34,9 @@ class ReportCarrier:
         its cause: the outbox halves a batch until it stands alone."""
         keys = json.dumps([(job.merchant_id, job.number) for job in jobs])
         rows = await self._database.read(self._statement, keys)
-        refused = await self._channel.report([Report(row[0], row[1], row[2], bytes(row[3])) for row in rows])
+        refused = await self._channel.report([
+            Report(row[0], row[1], row[2], row[3], row[4], row[5], row[6], bytes(row[7])) for row in rows
+        ])  # fmt: skip
         if refused:
             told = refused[0].refusal
             raise Undeliverable(f"{told.cause} {told.values.get('have', '')}".strip())

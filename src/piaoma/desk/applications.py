@@ -56,6 +56,7 @@ class Wanted(msgspec.Struct, frozen=True):
     paid_on: date
     buyer: Buyer
     email: str = ""
+    kind: InvoiceKind = InvoiceKind.GENERAL
 
 
 class Application(msgspec.Struct, frozen=True):
@@ -81,6 +82,7 @@ class Application(msgspec.Struct, frozen=True):
     decided_at: datetime | None
     created_at: datetime
     expires_at: datetime
+    kind: InvoiceKind = InvoiceKind.GENERAL
 
 
 async def apply(office: Office, token: str, holder: str, wanted: Wanted, *, apply_key: str) -> Application:
@@ -89,7 +91,7 @@ async def apply(office: Office, token: str, holder: str, wanted: Wanted, *, appl
     Raises ``Refused``: what keeps this code from taking any, the faults of what was filled in, APPLICATION-TOO-MANY.
     """
     code, shop = await scan_static(office, token)
-    refuse_all(closed(code, shop) or faults(office, code, wanted))
+    refuse_all(closed(code, shop) or faults(office, code, wanted, shop))
     digest = hashlib.sha256(msgspec.json.encode(wanted)).hexdigest()[:16]
     now_ms = milliseconds(office.now())
     application_id = secrets.randbits(40)
@@ -98,6 +100,7 @@ async def apply(office: Office, token: str, holder: str, wanted: Wanted, *, appl
         code.merchant_id, application_id, code.static_id, f"{apply_key}:{digest}", to_fen(wanted.total),
         milliseconds(min(noon, office.now())), msgspec.json.encode(wanted.buyer).decode(), wanted.email,
         holder_digest(code.merchant_id, application_id, holder), device_digest(code.merchant_id, holder), now_ms,
+        wanted.kind.value,
     )  # fmt: skip
 
     # The code's row is held, so that those who come at once are counted one after the other.
@@ -129,7 +132,7 @@ def closed(code: StaticCode, shop: Merchant) -> list[Refusal]:
     return []
 
 
-def faults(office: Office, code: StaticCode, wanted: Wanted) -> list[Refusal]:
+def faults(office: Office, code: StaticCode, wanted: Wanted, shop: Merchant | None = None) -> list[Refusal]:
     """Everything that is wrong with what was filled in, each at its field."""
     found: list[Refusal] = []
     terms, today = code.terms, office.now().date()
@@ -140,7 +143,9 @@ def faults(office: Office, code: StaticCode, wanted: Wanted) -> list[Refusal]:
         found.append(Refusal("APPLICATION-AMOUNT", "total", bounds))
     if not today - timedelta(days=terms.days_back) <= wanted.paid_on <= today:
         found.append(Refusal("APPLICATION-DATE", "paid_on", {"days": str(terms.days_back)}))
-    return found + rules.parties.check_buyer(wanted.buyer, InvoiceKind.GENERAL)
+    if wanted.kind is InvoiceKind.SPECIAL and (shop is None or shop.no_special or not shop.special_requests):
+        found.append(Refusal("APPLICATION-NO-SPECIAL", "special"))
+    return found + rules.parties.check_buyer(wanted.buyer, wanted.kind)
 
 
 def device_digest(merchant_id: int, holder: str) -> str:
@@ -247,12 +252,14 @@ def application_of(office: Office, row: Row) -> Application:
         decided_at=moment(row["decided_at_ms"]) if row["decided_at_ms"] else None,
         created_at=created_at,
         expires_at=expires_at,
+        kind=InvoiceKind(row["kind"]),
     )
 
 
 SELECT_APPLICATION = """
 SELECT a.merchant_id, a.application_id, a.static_id, a.state, a.asked_fen, a.total_fen, a.paid_at_ms, a.buyer, a.email,
-       a.holder, a.device, a.approvals, a.reason, a.refusal, a.decided_by, a.decided_at_ms, a.created_at_ms, s.place
+       a.holder, a.device, a.approvals, a.reason, a.refusal, a.decided_by, a.decided_at_ms, a.created_at_ms, a.kind,
+       s.place
 FROM applications a LEFT JOIN static_codes s ON s.merchant_id = a.merchant_id AND s.static_id = a.static_id
 WHERE a.merchant_id = $1
 """
@@ -261,9 +268,14 @@ _LOCK_CODE = "SELECT 1 FROM static_codes t WHERE merchant_id = $1 AND static_id 
 _FIND = "SELECT application_id FROM applications WHERE merchant_id = $1 AND apply_key = $2"
 _BY_DEVICE = "SELECT count(*) FROM applications WHERE merchant_id = $1 AND device = $2 AND created_at_ms > $3"
 _BY_CODE = "SELECT count(*) FROM applications WHERE merchant_id = $1 AND static_id = $2 AND created_at_ms > $3"
-_COUNT_WAITING = "SELECT count(*) FROM applications WHERE merchant_id = $1 AND state = 'waiting' AND created_at_ms > $2"
+# Both kinds of what waits for the clerk: applications, and changes that customers ask for (``code_requests``).
+_COUNT_WAITING = """
+SELECT (SELECT count(*) FROM applications WHERE merchant_id = $1 AND state = 'waiting' AND created_at_ms > $2)
+     + (SELECT count(*) FROM code_requests r JOIN codes c ON c.merchant_id = r.merchant_id AND c.code_id = r.code_id
+        WHERE r.merchant_id = $1 AND r.state = 'waiting' AND c.state = 'open' AND r.asked_at_ms > $2)
+"""
 _INSERT = """
 INSERT INTO applications (merchant_id, application_id, static_id, apply_key, state, asked_fen, total_fen, paid_at_ms,
-                          buyer, email, holder, device, created_at_ms)
-VALUES ($1, $2, $3, $4, 'waiting', $5, $5, $6, $7, $8, $9, $10, $11)
+                          buyer, email, holder, device, created_at_ms, kind)
+VALUES ($1, $2, $3, $4, 'waiting', $5, $5, $6, $7, $8, $9, $10, $11, $12)
 """

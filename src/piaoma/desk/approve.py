@@ -15,7 +15,6 @@ import msgspec
 import structlog
 
 from piaoma.codes.proof import ScanProof
-from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.money import format_yuan, from_fen, to_fen
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
@@ -25,6 +24,7 @@ from .applications import REASON_MAX, SELECT_APPLICATION, Application, Applicati
 from .codes import Offer
 from .events import Actor, record
 from .issue import issue
+from .limits import check_limits
 from .merchant import Merchant, merchant
 from .mint import DAYS_MAX, draft_of, preview
 from .share import ADD_LETTER
@@ -46,7 +46,8 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
     """Say yes, to another total if one is given, and issue. However often, by whomever: at most one invoice.
 
     An outcome that is refused leaves the application waiting, with the reason. Raises ``Refused`` with the faults of
-    the draft (nothing has changed), CODE-NOT-FOUND, APPLICATION-DECIDED when it was refused, withdrawn or is too old.
+    the draft and MERCHANT-LIMIT-… (nothing has changed), CODE-NOT-FOUND, APPLICATION-DECIDED when it was refused,
+    withdrawn or is too old.
     """
     found = await application(office, by.merchant_id, application_id)
     shop = await merchant(office, by.merchant_id)
@@ -54,6 +55,7 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
         code = await static_code(office, found.merchant_id, found.static_id)
         offer = _offer(code, found, found.total if total is None else total)
         _, _, sums = preview(office, shop, offer)
+        await check_limits(office, by.merchant_id, sums.inclusive)
         found = await _agree(office, found, offer, to_fen(sums.inclusive), by, code.shop_id or by.shop_id)
     if found.state not in (ApplicationState.APPROVED, ApplicationState.ISSUED):
         raise refuse("APPLICATION-DECIDED")
@@ -62,7 +64,7 @@ async def approve(office: Office, by: Actor, application_id: int, *, total: Deci
 
 def _offer(code: StaticCode, found: Application, total: Decimal) -> Offer:
     line = code.terms.item.line(total)
-    return Offer(InvoiceKind.GENERAL, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
+    return Offer(found.kind, (line,), buyer=found.buyer, sold_at=found.paid_at, applied=True)
 
 
 async def _agree(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time as clock
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma import index
+from piaoma.channels import SessionState, Unavailable
 from piaoma.invoice.money import from_fen
-from piaoma.invoice.refusal import Refusal
 from piaoma.store import milliseconds
 
+from . import failures, findings, receipts
+from .codes import STAGES
 from .indexing import catch_up
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 DAYS_SHOWN = 14
 FUNNEL_DAYS = 7
 ITEMS_SHOWN = 8
-REFUSALS_MAX = 500  # that are counted by cause
-REFUSAL_DAYS = 30
+MAIL_DAYS = 30
+CHANNEL_SECONDS = 2.0  # how long what the channel said of itself is taken for granted
 DAY_MS = 86_400_000  # Asia/Shanghai has no summer time
 
 
@@ -58,9 +60,19 @@ class Board(msgspec.Struct, frozen=True):
     waits: tuple[tuple[int, int], ...]
     refusals: tuple[tuple[str, int], ...]
     items: tuple[tuple[str, int, Decimal], ...]
+    mails: tuple[tuple[str, int], ...]
+    findings: int
+    channel: SessionState
     missing: int
 
     state: str
+
+    @property
+    def delivered_percent(self) -> int | None:
+        """Of the mails whose delivery ended; None when none has."""
+        counted = dict(self.mails)
+        ended = counted["sent"] + counted["failed"]
+        return counted["sent"] * 100 // ended if ended else None
 
 
 async def state_of(office: Office, merchant_id: int) -> str:
@@ -70,11 +82,26 @@ async def state_of(office: Office, merchant_id: int) -> str:
     sums = await index.sums(office.database, merchant_id, "day", now.date(), now.date())
     made, open_count = await _funnel(office, merchant_id, _midnight_ms(now))
     pending, _, dead = await _open_ends(office, merchant_id)
-    return _state(sums[0].invoices if sums else 0, made, open_count, pending, dead)
+    found, channel = await findings.open_count(office, merchant_id), await channel_state(office)
+    return _state(sums[0].invoices if sums else 0, made, open_count, (pending, dead, found), channel)
 
 
-def _state(issued: int, codes: Funnel, open_count: int, pending: int, dead: int) -> str:
-    return f"{issued}-{codes.made}-{codes.scanned}-{codes.issued}-{open_count}-{pending}-{dead}"
+def _state(issued: int, codes: Funnel, open_count: int, ends: tuple[int, int, int], channel: SessionState) -> str:
+    pending, dead, found = ends
+    counted = f"{issued}-{codes.made}-{codes.scanned}-{codes.issued}-{open_count}-{pending}-{dead}-{found}"
+    return f"{counted}-{channel.value}"
+
+
+async def channel_state(office: Office) -> SessionState:
+    """Whether the channel can be used, asked at most every ``CHANNEL_SECONDS`` however many look on."""
+    asked, known = office.channel_known
+    if clock.monotonic() - asked >= CHANNEL_SECONDS:
+        try:
+            known = await office.channel.session_state()
+        except Unavailable:
+            known = SessionState.DOWN
+        office.channel_known = (clock.monotonic(), known)
+    return known
 
 
 def _midnight_ms(now: datetime) -> int:
@@ -94,6 +121,7 @@ async def board(office: Office, merchant_id: int) -> Board:
     funnel, _ = await _funnel(office, merchant_id, midnight_ms - (FUNNEL_DAYS - 1) * DAY_MS)
     pending, oldest, dead = await _open_ends(office, merchant_id)
     waited = await index.waits(office.database, merchant_id, first, day)
+    found, channel = await findings.open_count(office, merchant_id), await channel_state(office)
     items = await index.top_items(office.database, merchant_id, f"{day:%Y-%m}", ITEMS_SHOWN)
     return Board(
         today=days[-1],
@@ -105,10 +133,13 @@ async def board(office: Office, merchant_id: int) -> Board:
         oldest_pending=oldest,
         dead_jobs=dead,
         waits=tuple((bound, waited.get(bound, 0)) for bound in index.WAIT_BOUNDS_S),
-        refusals=await _refusals(office, merchant_id),
+        refusals=await failures.by_cause(office, merchant_id),
         items=tuple((item, count, from_fen(total)) for item, count, total in items),
+        mails=await receipts.figures(office, merchant_id, now - timedelta(days=MAIL_DAYS)),
+        findings=found,
+        channel=channel,
         missing=missing,
-        state=_state(days[-1].count, codes_today, open_count, pending, dead),
+        state=_state(days[-1].count, codes_today, open_count, (pending, dead, found), channel),
     )
 
 
@@ -123,13 +154,12 @@ async def _funnel(office: Office, merchant_id: int, since_ms: int) -> tuple[Funn
     return Funnel(made, scanned, confirmed, issued), still_open
 
 
-# Who confirmed has scanned, whether or not his browser said so.
-_FUNNEL = """
-SELECT count(*), sum(CASE WHEN viewed_at_ms IS NOT NULL OR issue_key IS NOT NULL THEN 1 ELSE 0 END),
-       sum(CASE WHEN issue_key IS NOT NULL OR refusal IS NOT NULL THEN 1 ELSE 0 END),
-       sum(CASE WHEN state = 'issued' THEN 1 ELSE 0 END), sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END)
-FROM codes WHERE merchant_id = $1 AND created_at_ms >= $2
-"""
+_FUNNEL = f"""
+SELECT count(*), sum(CASE WHEN {STAGES["scanned"]} THEN 1 ELSE 0 END),
+       sum(CASE WHEN {STAGES["confirmed"]} THEN 1 ELSE 0 END),
+       sum(CASE WHEN c.state = 'issued' THEN 1 ELSE 0 END), sum(CASE WHEN c.state = 'open' THEN 1 ELSE 0 END)
+FROM codes c WHERE c.merchant_id = $1 AND c.created_at_ms >= $2
+"""  # noqa: S608
 
 
 async def _open_ends(office: Office, merchant_id: int) -> tuple[int, datetime | None, int]:
@@ -145,14 +175,3 @@ async def _open_ends(office: Office, merchant_id: int) -> tuple[int, datetime | 
     oldest = pending[0][1]
     zone = office.now().tzinfo
     return pending[0][0], None if oldest is None else datetime.fromtimestamp(oldest / 1000, zone), dead[0][0]
-
-
-async def _refusals(office: Office, merchant_id: int) -> tuple[tuple[str, int], ...]:
-    """Why the channel refused lately: cause and how often, the most frequent first."""
-    rows = await office.database.read(
-        "SELECT refusal FROM issues WHERE merchant_id = $1 AND state = 'refused' AND submitted_at_ms >= $2"
-        " ORDER BY submitted_at_ms DESC LIMIT $3",
-        merchant_id, milliseconds(office.now()) - REFUSAL_DAYS * DAY_MS, REFUSALS_MAX,
-    )  # fmt: skip
-    told = (msgspec.json.decode(row[0], type=tuple[Refusal, ...]) for row in rows if row[0])
-    return tuple(Counter(refusals[0].cause for refusals in told if refusals).most_common())

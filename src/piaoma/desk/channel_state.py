@@ -1,4 +1,4 @@
-"""How the channel stands for one merchant (渠道状态): can it be used, what is in stock, what waits for it."""
+"""What of one merchant waits for the channel (渠道待办), with what the channel said of it, oldest first."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from piaoma.channels import Numbering, SessionState, Unavailable
-from piaoma.store import numbers_left
-
-from .merchant import Merchant, Quota, quota
-
 if TYPE_CHECKING:
     from .office import Office
 
-MONTHS_SHOWN = 12
-OPEN_SHOWN = 20  # of what waits, the oldest first
+OPEN_SHOWN = 20
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -27,56 +21,34 @@ class Pending(msgspec.Struct, frozen=True):
     said: str
 
 
-class ChannelState(msgspec.Struct, frozen=True):
-    """Everything on the page of the channel. ``numbers`` is None where they come with the call.
+class Waiting(msgspec.Struct, frozen=True):
+    """``reports`` were issued and are not uploaded yet; ``dead`` are (number, reason) of those that never will be as
+    things are."""
 
-    ``waiting`` and ``dead`` are invoices that it was not told of yet, and never will be as things are; ``months`` are
-    (2026-10, state).
-    """
-
-    name: str
-    live: bool
-    state: SessionState
-    numbers: int | None
-    quota: Quota | None
     pending: tuple[Pending, ...]
-    waiting: int
+    reports: int
     dead: tuple[tuple[str, str], ...]
-    months: tuple[tuple[str, str], ...]
 
 
 _PENDING = """
 SELECT submitted_at_ms, code_id, said FROM issues WHERE merchant_id = $1 AND state IN ('submitted', 'unknown')
 ORDER BY submitted_at_ms LIMIT $2
 """
-_WAITING = "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND kind = 'report' AND state = 'waiting'"
+_REPORTS = "SELECT count(*) FROM jobs WHERE merchant_id = $1 AND kind = 'report' AND state = 'waiting'"
 _DEAD = """
 SELECT number, last_error FROM jobs WHERE merchant_id = $1 AND kind = 'report' AND state = 'dead'
 ORDER BY number LIMIT $2
 """
-_MONTHS = "SELECT month, state FROM month_summaries WHERE merchant_id = $1 ORDER BY month DESC LIMIT $2"
 
 
-async def channel_state(office: Office, shop: Merchant) -> ChannelState:
-    """As it stands now: the channel is asked for the quota first, so that its state is not an old one."""
-    left = await quota(office, shop)
-    read, merchant_id = office.database.read, shop.merchant_id
-    try:
-        pool = await office.channel.numbering() is Numbering.POOL
-    except Unavailable:
-        pool = False
-    zone = office.now().tzinfo
-    return ChannelState(
-        name=office.channel.name,
-        live=office.config.live,
-        state=await office.channel.session_state(),
-        numbers=await numbers_left(office.database, merchant_id, f"{office.now():%y}") if pool else None,
-        quota=left,
-        pending=tuple(
+async def waiting(office: Office, merchant_id: int) -> Waiting:
+    """As it stands now."""
+    read, zone = office.database.read, office.now().tzinfo
+    return Waiting(
+        tuple(
             Pending(datetime.fromtimestamp(row[0] / 1000, zone), row[1], row[2])
             for row in await read(_PENDING, merchant_id, OPEN_SHOWN)
         ),
-        waiting=(await read(_WAITING, merchant_id))[0][0],
-        dead=tuple((row[0], row[1]) for row in await read(_DEAD, merchant_id, OPEN_SHOWN)),
-        months=tuple((row[0], row[1]) for row in await read(_MONTHS, merchant_id, MONTHS_SHOWN)),
+        (await read(_REPORTS, merchant_id))[0][0],
+        tuple((row[0], row[1]) for row in await read(_DEAD, merchant_id, OPEN_SHOWN)),
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LIST_MAX = 50
 DAYS_MAX = 365
+OWN_NUMBER_MAX = 60  # characters of the merchant's order number (自有单号)
 NO_FILTER = Filter()
 
 
@@ -55,6 +56,10 @@ class Offer(msgspec.Struct, frozen=True):
     buyer: Buyer | None = None
     sold_at: datetime | None = None
     applied: bool = False
+    own_number: str = ""
+    drawer: str = ""  # 开票人; the profile's when empty
+    seller_bank: bool | None = None  # printed in the remark or not; None: on a 专票
+    buyer_bank: bool = False
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -78,6 +83,8 @@ class Code(msgspec.Struct, frozen=True):
     number: str | None
     buyer_name: str | None
     holder: str | None
+    version: int = 1
+    former: Offer | None = None  # what it offered before the last change
 
     @property
     def kind(self) -> InvoiceKind:
@@ -89,25 +96,36 @@ class Code(msgspec.Struct, frozen=True):
         return draw(self.url)
 
 
-async def standing_offer(office: Office, merchant_id: int, code_id: int) -> tuple[Merchant, Offer, CodeState, Origin]:
-    """Who offers what and where, and whether he still does: all that confirming a code needs. Raises CODE-NOT-FOUND."""
+class Standing(msgspec.Struct, frozen=True):
+    """Who offers what and where, whether he still does, and which version of the offer it is."""
+
+    merchant: Merchant
+    offer: Offer
+    state: CodeState
+    origin: Origin
+    version: int
+
+
+async def standing_offer(office: Office, merchant_id: int, code_id: int) -> Standing:
+    """All that confirming a code needs. Raises ``Refused`` CODE-NOT-FOUND."""
     row = await office.database.read_by_key(_STANDING_OFFER, merchant_id, code_id)
     if row is None:
         raise refuse("CODE-NOT-FOUND")
     state = _state(row["code_state"], row["expires_at_ms"], row["viewed_at_ms"], milliseconds(office.now()))
-    origin = Origin(row["shop_id"], row["till_id"], row["person_id"], row["created_by"])
-    return merchant_of(row), _OFFER.decode(row["offer"]), state, origin
+    origin = Origin(row["shop_id"], row["till_id"], row["person_id"], row["created_by"], row["own_number"])
+    return Standing(merchant_of(row), _OFFER.decode(row["offer"]), state, origin, row["version"])
 
 
 _OFFER = msgspec.json.Decoder(Offer)
 _STANDING_OFFER = f"""
 SELECT {MERCHANT_COLUMNS}, c.state AS code_state, c.expires_at_ms, c.viewed_at_ms, c.offer, c.shop_id, c.till_id,
-       c.person_id, c.created_by
+       c.person_id, c.created_by, c.own_number, c.version
 FROM codes c JOIN merchants m ON m.merchant_id = c.merchant_id WHERE c.merchant_id = $1 AND c.code_id = $2
 """  # noqa: S608
 SELECT_CODE = """
 SELECT c.merchant_id, c.code_id, c.state, c.offer, c.total_fen, c.summary, c.created_by, c.created_at_ms,
-       c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, i.number, i.buyer_name
+       c.expires_at_ms, c.viewed_at_ms, c.changed_at_ms, c.holder, c.refusal, c.proof, c.version, c.former_offer,
+       i.number, i.buyer_name
 FROM codes c LEFT JOIN issues s ON s.merchant_id = c.merchant_id AND s.issue_key = c.issue_key
              LEFT JOIN invoices i ON i.merchant_id = s.merchant_id AND i.number = s.number
 """
@@ -151,6 +169,8 @@ def _code(office: Office, row: Row, token: str = "") -> Code:
         number=row["number"],
         buyer_name=row["buyer_name"],
         holder=row["holder"],
+        version=row["version"],
+        former=_OFFER.decode(row["former_offer"]) if row["former_offer"] else None,
     )
 
 
@@ -180,7 +200,7 @@ async def list_codes(
     """
     before_ms, before_id = resume(cursor)
     where = Conditions("c.merchant_id = {0}", merchant_id)
-    where.add_text(wanted.text, ("c.summary", "c.created_by", "i.buyer_name", "i.number"))
+    where.add_text(wanted.text, ("c.summary", "c.created_by", "i.buyer_name", "i.number", "c.own_number"))
     if wanted.since is not None:
         where.add("c.created_at_ms >= {0}", _midnight_ms(office, wanted.since))
     if wanted.until is not None:
@@ -201,13 +221,22 @@ async def list_codes(
     )
 
 
+# How far a code came (漏斗). Who confirmed has scanned, whether or not his browser said so.
+STAGES = {
+    "scanned": "c.viewed_at_ms IS NOT NULL OR c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
+    "confirmed": "c.issue_key IS NOT NULL OR c.refusal IS NOT NULL",
+}
+
+
 def _midnight_ms(office: Office, day: date) -> int:
     return milliseconds(datetime.combine(day, time(), office.now().tzinfo))
 
 
 def _add_state(where: Conditions, state: str, now_ms: int) -> None:
-    """Three states are one in the store, told apart by times."""
-    if state == CodeState.EXPIRED:
+    """Three states are one in the store, told apart by times; stages of the funnel are several."""
+    if state in STAGES:
+        where.add(f"c.created_at_ms >= {{0}} AND ({STAGES[state]})", 0)
+    elif state == CodeState.EXPIRED:
         where.add("c.state = 'open' AND c.expires_at_ms <= {0}", now_ms)
     elif state in (CodeState.OPEN, CodeState.VIEWED):
         viewed = "IS NOT NULL" if state == CodeState.VIEWED else "IS NULL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -19,6 +20,8 @@ from piaoma.trust.sm2 import Choice
 
 SANDBOX = "sandbox"
 DEFAULT_FILE = "piaoma.toml"
+_HOST_PORT = re.compile(r"(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}")
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 LOCAL_SENDER = "fapiao@localhost"  # for mails that never leave this machine
 
 
@@ -36,6 +39,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool = False  # what is issued is real; false: samples, in numbers that can never be real
     smtp: str = ""  # smtp://user:password@host:port; empty: .eml files in the data folder
     mail_from: str = LOCAL_SENDER  # the sender of mails
+    mail_in: str = ""  # host:port at which mailed invoices are taken in; empty: none are
+    mail_in_domain: str = ""  # what stands behind the @ of the addresses for it; empty: the host of base_url
     support: str = ""  # how people reach support: a phone number, a mail address; shown on every page
     number_block: int = 1_000  # numbers taken from the channel at a time
     render_workers: int = 1
@@ -141,6 +146,10 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
         raise wrong("database", "must begin with sqlite:/// or postgresql://")
     if config.smtp and not config.smtp.startswith(("smtp://", "smtps://")):
         raise wrong("smtp", "must begin with smtp:// or smtps://")
+    if config.mail_in and not _HOST_PORT.fullmatch(config.mail_in):
+        raise wrong("mail_in", "must be host:port, such as 127.0.0.1:2525")
+    if config.mail_in_domain and not _DOMAIN.fullmatch(config.mail_in_domain):
+        raise wrong("mail_in_domain", "must be a domain in small letters")
     if config.signer != "file":
         try:
             line_of(config.signer)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from piaoma.delivery import masked
-from piaoma.store import Transaction, milliseconds
+from piaoma.store import Also, Transaction, milliseconds
 
 from .filters import Conditions
 from .page import Page, cut, resume
@@ -87,6 +87,20 @@ async def record(
     )  # fmt: skip
 
 
+def telling(
+    office: Office, actor: Actor | None, kind: str, subject: str = "", before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> Also | None:  # fmt: skip
+    """The same for a transaction of the store, which does not know the trail; None when nobody acts."""
+    if actor is None:
+        return None
+
+    async def tell(transaction: Transaction) -> None:
+        await record(transaction, actor, office.now(), kind, subject, before, after)
+
+    return tell
+
+
 async def note(
     office: Office, actor: Actor, kind: str, subject: str = "", before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
@@ -125,15 +139,8 @@ async def list_events(
 ) -> Page[Event]:  # fmt: skip
     """The merchant's trail, newest first. ``kind`` is one, or the beginning of several up to its dot (``code.``)."""
     before_id, _ = resume(cursor)
-    where = Conditions("merchant_id = {0}", merchant_id)
     zone = office.now().tzinfo
-    if kind:
-        where.add("substr(kind, 1, length({0})) = {0}", kind[:KIND_MAX])
-    where.add_text(text, ("person_name", "subject"))
-    if since is not None:
-        where.add("at_ms >= {0}", milliseconds(datetime.combine(since, time(), zone)))
-    if until is not None:
-        where.add("at_ms < {0}", milliseconds(datetime.combine(until + timedelta(days=1), time(), zone)))
+    where = _where(office, merchant_id, kind, text, since, until)
     where.add("event_id < {0}", before_id)
     rows = await office.database.read(
         "SELECT event_id, at_ms, kind, person_name, subject, details, address FROM events"  # noqa: S608
@@ -146,3 +153,26 @@ async def list_events(
         at = datetime.fromtimestamp(row[1] / 1000, zone)
         found.append(Event(row[0], at, row[2], row[3], row[4], details.before, details.after, row[6]))
     return cut(found, LIST_MAX, lambda one: (one.event_id, 0))
+
+
+async def count_events(
+    office: Office, merchant_id: int, kind: str, text: str, since: date | None, until: date | None
+) -> int:
+    """How many of them there are."""
+    where = _where(office, merchant_id, kind, text, since, until)
+    rows = await office.database.read(f"SELECT count(*) FROM events WHERE {where}", *where.values)  # noqa: S608
+    return int(rows[0][0])
+
+
+def _where(
+    office: Office, merchant_id: int, kind: str, text: str, since: date | None, until: date | None
+) -> Conditions:
+    where, zone = Conditions("merchant_id = {0}", merchant_id), office.now().tzinfo
+    if kind:
+        where.add("substr(kind, 1, length({0})) = {0}", kind[:KIND_MAX])
+    where.add_text(text, ("person_name", "subject"))
+    if since is not None:
+        where.add("at_ms >= {0}", milliseconds(datetime.combine(since, time(), zone)))
+    if until is not None:
+        where.add("at_ms < {0}", milliseconds(datetime.combine(until + timedelta(days=1), time(), zone)))
+    return where

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,7 @@ TELL_SECONDS = 0.5  # between two notes of how far it is
 PRINT_MAX = 500  # invoices in one PDF
 EXPORTS_SHOWN = 20
 KINDS = ("xlsx", "csv", "print")
+TRAIL = "trail"  # the layout of a table of the audit trail
 LAYOUTS = {"xlsx": ("invoice", "line"), "csv": ("invoice", "line"), "print": ("one", "two")}
 
 _log = structlog.get_logger("piaoma.exports")
@@ -59,6 +61,11 @@ class Export(msgspec.Struct, frozen=True):
     def file_name(self) -> str:
         """As it is saved."""
         return f"{self.created_at:%Y%m%d-%H%M%S}.{'pdf' if self.kind == 'print' else self.kind}"
+
+    @property
+    def subject(self) -> str:
+        """What its name begins with."""
+        return "操作记录" if self.layout == TRAIL else "发票"
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -85,6 +92,39 @@ async def begin(office: Office, by: Actor, wanted: index.Wanted, kind: str, layo
         raise refuse("EXPORT-NOTHING")
     if kind == "print" and found.count > PRINT_MAX:
         raise refuse("EXPORT-TOO-MANY", have=found.count, max=PRINT_MAX)
+    order = Order(
+        kind, layout, msgspec.json.encode(wanted).decode(), found.count, tuple(texts.head), texts.sum,
+        _parts(office, merchant_id, kind, layout, texts, found),
+    )  # fmt: skip
+    return await start(office, by, order)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table, or PDFs, of ``count`` invoices."""
+
+    rows: list[Any]
+    count: int
+    total_fen: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """A file to be made, from parts that come while it is. ``search`` is kept as it is; ``count`` is expected."""
+
+    kind: str
+    layout: str
+    search: str
+    count: int
+    head: tuple[str, ...]
+    sum: str
+    parts: AsyncIterator[Part]
+    priced: bool = True  # whether its rows have totals
+
+
+async def start(office: Office, by: Actor, order: Order) -> str:
+    """Begin to make a file in the background; its id. Raises ``Refused`` EXPORT-RUNNING while another is made."""
+    merchant_id = by.merchant_id
     await _bury(office, merchant_id)
     await tidy(office)
     export_id = secrets.token_hex(8)
@@ -92,15 +132,13 @@ async def begin(office: Office, by: Actor, wanted: index.Wanted, kind: str, layo
     try:
         async with office.database.write() as transaction:
             await transaction.execute(
-                _BEGIN, merchant_id, export_id, kind, layout, msgspec.json.encode(wanted).decode(), by.name,
-                found.count, now_ms,
-            )  # fmt: skip
-            told = {"layout": layout, "invoices": found.count}
-            await record(transaction, by, office.now(), "export.make", kind, after=told)
+                _BEGIN, merchant_id, export_id, order.kind, order.layout, order.search, by.name, order.count, now_ms
+            )
+            told = {"layout": order.layout, "invoices": order.count}
+            await record(transaction, by, office.now(), "export.make", order.kind, after=told)
     except WriteConflict:
         raise refuse("EXPORT-RUNNING") from None
-    job = _Job(office, merchant_id, export_id, kind, layout, texts, found)
-    task = asyncio.create_task(job.run(), name=f"export {export_id}")
+    task = asyncio.create_task(_Job(office, merchant_id, export_id, order).run(), name=f"export {export_id}")
     office.exports[(merchant_id, export_id)] = task
     task.add_done_callback(lambda _: office.exports.pop((merchant_id, export_id), None))
     return export_id
@@ -125,12 +163,9 @@ SELECT t.number, t.original FROM {keys} CROSS JOIN invoices t WHERE t.merchant_i
 class _Job:
     """One file being made."""
 
-    def __init__(
-        self, office: Office, merchant_id: int, export_id: str, kind: str, layout: str, texts: Texts,
-        found: index.Selection,
-    ) -> None:  # fmt: skip
+    def __init__(self, office: Office, merchant_id: int, export_id: str, order: Order) -> None:
         self._office, self._merchant_id, self._export_id = office, merchant_id, export_id
-        self._kind, self._layout, self._texts, self._found = kind, layout, texts, found
+        self._order = order
         self._done = self._total_fen = 0
         self._told = 0.0
 
@@ -138,7 +173,7 @@ class _Job:
         """Make it, and record what became of it."""
         path = file_of(self._office, self._merchant_id, self._export_id)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        maker = FileMaker(path, self._kind, self._layout, self._texts.head)
+        maker = FileMaker(path, self._order.kind, self._order.layout, self._order.head)
         state = "failed"
         try:
             await self._fill(maker)
@@ -154,30 +189,20 @@ class _Job:
             await self._tell(state, path.stat().st_size if state == "done" else 0)
 
     async def _fill(self, maker: FileMaker) -> None:
-        async for part in index.read_parts(self._office.database, self._found):
-            await maker.send(await self._part(part))
-            self._done += len(part)
-            self._total_fen += sum(one.total_fen for one in part)
+        async for part in self._order.parts:
+            await maker.send(part.rows)
+            self._done += part.count
+            self._total_fen += part.total_fen
             now = asyncio.get_running_loop().time()
             if now - self._told > TELL_SECONDS:
                 self._told = now
                 await self._tell("running", 0)
-        await maker.finish(_last_row(self._texts, self._done, self._total_fen))
-
-    async def _part(self, part: Sequence[index.Found]) -> list[Any]:
-        if self._kind == "print":
-            return [await self._office.view(self._merchant_id, one.number, "pdf") for one in part]
-        if self._layout == "invoice":
-            return [_invoice_row(self._texts, one) for one in part]
-        keys = json.dumps([(self._merchant_id, one.number) for one in part])
-        statement = _ORIGINALS.format(keys=self._office.database.dialect.int_text_keys)
-        rows = await self._office.database.read(statement, keys)
-        originals = {row[0]: bytes(row[1]) for row in rows}
-        return [(_invoice_row(self._texts, one), originals[one.number]) for one in part]
+        last = _last_row(self._order.sum, self._done, self._total_fen)
+        await maker.finish(last if self._order.priced else last[:2])
 
     async def _tell(self, state: str, size_bytes: int) -> None:
         """Note how far it is. Where somebody cancelled it in another process meanwhile, it ends here."""
-        count = self._found.count if state == "running" else self._done
+        count = self._order.count if state == "running" else self._done
         async with self._office.database.write() as transaction:
             told = await transaction.execute(
                 _TELL, self._merchant_id, self._export_id, state, self._done, count, self._total_fen, size_bytes,
@@ -185,6 +210,29 @@ class _Job:
             )  # fmt: skip
         if not told and state == "running":
             raise asyncio.CancelledError
+
+
+async def _parts(
+    office: Office, merchant_id: int, kind: str, layout: str, texts: Texts, found: index.Selection
+) -> AsyncIterator[Part]:
+    """Issued invoices as rows, as rows with their originals, or as PDFs: of these few are held at a time."""
+    async for part in index.read_parts(office.database, found):
+        total_fen = sum(one.total_fen for one in part)
+        if kind == "print":
+            for one in part:
+                yield Part([await office.view(merchant_id, one.number, "pdf")], 1, one.total_fen)
+            continue
+        rows: list[Any] = [_invoice_row(texts, one) for one in part]
+        if layout == "line":
+            originals = await _originals(office, merchant_id, part)
+            rows = [(row, originals[one.number]) for row, one in zip(rows, part, strict=True)]
+        yield Part(rows, len(part), total_fen)
+
+
+async def _originals(office: Office, merchant_id: int, part: Sequence[index.Found]) -> dict[str, bytes]:
+    keys = json.dumps([(merchant_id, one.number) for one in part])
+    rows = await office.database.read(_ORIGINALS.format(keys=office.database.dialect.int_text_keys), keys)
+    return {row[0]: bytes(row[1]) for row in rows}
 
 
 def _invoice_row(texts: Texts, one: index.Found) -> list[Cell]:
@@ -198,8 +246,9 @@ def _invoice_row(texts: Texts, one: index.Found) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _last_row(texts: Texts, count: int, total_fen: int) -> list[Cell]:
-    return [texts.sum, str(count), "", "", "", "", "", from_fen(total_fen)]
+def _last_row(label: str, count: int, total_fen: int) -> list[Cell]:
+    """Every priced table has its total in the eighth column."""
+    return [label, str(count), "", "", "", "", "", from_fen(total_fen)]
 
 
 def file_of(office: Office, merchant_id: int, export_id: str) -> Path:

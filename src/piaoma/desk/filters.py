@@ -23,6 +23,12 @@ class Filter(msgspec.Struct, frozen=True):
     total_max: Decimal | None = None
 
 
+def like(wanted: str) -> str:
+    """A pattern for ``LIKE … ESCAPE '!'`` that finds what a person typed, wherever it stands."""
+    escaped = wanted.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"
+
+
 class Conditions:
     """A WHERE clause that grows, with its values."""
 
@@ -39,9 +45,8 @@ class Conditions:
         """The words stand in one of the columns, in any case of Latin letters."""
         wanted = text.strip()[:TEXT_MAX].lower()
         if wanted:
-            escaped = wanted.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-            like = " OR ".join(f"lower({column}) LIKE {{0}} ESCAPE '!'" for column in columns)
-            self.add(f"({like})", f"%{escaped}%")
+            places = " OR ".join(f"lower({column}) LIKE {{0}} ESCAPE '!'" for column in columns)
+            self.add(f"({places})", like(wanted))
 
     def add_totals(self, wanted: Filter, column: str) -> None:
         """The total lies between the bounds; the column is in fen."""

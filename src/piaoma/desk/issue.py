@@ -29,10 +29,12 @@ from piaoma.store import (
     Overloaded,
     RedClaim,
     earlier_outcome,
+    milliseconds,
     taken_back,
 )
 from piaoma.trust import SignerFault
 
+from . import failures
 from .pursue import first_call
 from .stock import provide_numbers, provide_quota
 
@@ -56,6 +58,7 @@ async def issue(
     *,
     issue_key: str,
     code_id: int | None = None,
+    code_version: int | None = None,
     holder: str | None = None,
     email: str = "",
     origin: Origin = NOWHERE,
@@ -72,6 +75,7 @@ async def issue(
     now = office.now()
     fault = office.signer.fault_at(now)
     if fault is not None:
+        office.turned_away.note(merchant_id, fault, milliseconds(now))
         return _nothing_submitted(fault)
     faults = rules.check(draft, now.date(), office.catalogue)
     if faults:
@@ -93,6 +97,7 @@ async def issue(
             issued_at=now,
             bureau=office.channel.bureau,
             code_id=code_id,
+            code_version=code_version,
             holder=holder,
             email=email,
             origin=origin,
@@ -141,24 +146,35 @@ async def issue_red(
 
 
 async def _submit(office: Office, request: IssueRequest) -> Outcome:
-    """Write a request, and call the channel when it numbers by call."""
+    """Write a request, and call the channel when it numbers by call; remember why it was turned away, if it was."""
+    outcome = await _submitted(office, request)
+    if outcome.refusals:
+        office.turned_away.note(request.merchant_id, outcome.refusals[0].cause, milliseconds(request.issued_at))
+    elif outcome.number and not outcome.repeated:
+        office.turned_away.passed(request.merchant_id)
+    return outcome
+
+
+async def _submitted(office: Office, request: IssueRequest) -> Outcome:
+    """A refusal is counted."""
     try:
-        remote = await office.numbering() is Numbering.REMOTE
-        if remote:
+        if await office.numbering() is Numbering.REMOTE:
             request = msgspec.structs.replace(request, remote=True)
         if not office.config.sandbox:
             request = msgspec.structs.replace(request, real=True)
         outcome = await _write(office, request)
     except Unavailable:
-        return _nothing_submitted("ISSUE-CHANNEL-DOWN")
+        outcome = _nothing_submitted("ISSUE-CHANNEL-DOWN")
     except Overloaded:
-        return _nothing_submitted("ISSUE-BUSY")
+        outcome = _nothing_submitted("ISSUE-BUSY")
     except SignerFault as signer_fault:
-        return _nothing_submitted(signer_fault.cause)
+        outcome = _nothing_submitted(signer_fault.cause)
     except Refused as refused:
-        return Outcome(IssueState.REFUSED, refusals=refused.refusals)
+        outcome = Outcome(IssueState.REFUSED, refusals=refused.refusals)
     if outcome.state is IssueState.SUBMITTED and not outcome.repeated:
         return await _call(office, request)
+    if outcome.state is IssueState.REFUSED and not outcome.repeated:
+        failures.note(office, request.merchant_id, outcome.refusals, request.code_id, request.totals.inclusive)
     return outcome
 
 

@@ -39,6 +39,8 @@ class Merchant(msgspec.Struct, frozen=True):
     drawer: str
     state: str
     verified: bool
+    no_special: bool = False  # the tax authority opened no 专票 to it
+    special_requests: bool = False  # its customers may ask for a 专票
 
     @property
     def seller(self) -> Seller:
@@ -54,6 +56,7 @@ class Merchant(msgspec.Struct, frozen=True):
 
 
 PROFILE_FIELDS = ("shop_name", "address", "phone", "bank", "account", "drawer")
+PROFILE_CHOICES = ("no_special", "special_requests")
 _LIMITS = {
     "shop_name": text.NAME_MAX,
     "address": text.ADDRESS_MAX,
@@ -73,6 +76,8 @@ class Profile(msgspec.Struct, frozen=True):
     bank: str = ""
     account: str = ""
     drawer: str = ""
+    no_special: bool = False
+    special_requests: bool = False
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -89,7 +94,7 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 MERCHANT_COLUMNS = """m.merchant_id, m.name, m.taxpayer_id, m.taxpayer_kind, m.shop_name, m.address, m.phone, m.bank,
-                      m.account, m.drawer, m.state, m.verified_at_ms"""
+                      m.account, m.drawer, m.state, m.verified_at_ms, m.no_special, m.special_requests"""
 _ONE_MERCHANT = f"SELECT {MERCHANT_COLUMNS} FROM merchants m WHERE m.merchant_id = $1"  # noqa: S608
 
 
@@ -105,7 +110,7 @@ def merchant_of(row: Row) -> Merchant:
     """A merchant from a row that begins with ``MERCHANT_COLUMNS``."""
     return Merchant(
         row[0], row[1], row[2], TaxpayerKind(row[3]), row[4], row[5], row[6], row[7], row[8], row[9], row[10],
-        row[11] is not None,
+        row[11] is not None, bool(row[12]), bool(row[13]),
     )  # fmt: skip
 
 
@@ -116,13 +121,14 @@ async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchan
         faults += text.check(getattr(profile, field), field, length_max, required=field in ("shop_name", "drawer"))
     refuse_all(faults)
     async with office.database.write() as transaction:
-        columns = ", ".join(PROFILE_FIELDS)
+        columns = ", ".join((*PROFILE_FIELDS, *PROFILE_CHOICES))
         rows = await transaction.fetch(f"SELECT {columns} FROM merchants WHERE merchant_id = $1", by.merchant_id)  # noqa: S608
-        before = {field: rows[0][field] for field in PROFILE_FIELDS}
+        before = {field: rows[0][field] for field in (*PROFILE_FIELDS, *PROFILE_CHOICES)}
         after = {field: getattr(profile, field).strip() for field in PROFILE_FIELDS}
+        after |= {field: int(getattr(profile, field)) for field in PROFILE_CHOICES}
         await transaction.execute(
-            "UPDATE merchants SET shop_name = $2, address = $3, phone = $4, bank = $5, account = $6, drawer = $7"
-            " WHERE merchant_id = $1",
+            "UPDATE merchants SET shop_name = $2, address = $3, phone = $4, bank = $5, account = $6, drawer = $7,"
+            " no_special = $8, special_requests = $9 WHERE merchant_id = $1",
             by.merchant_id, *after.values(),
         )  # fmt: skip
         await record(transaction, by, office.now(), "profile.change", before=before, after=after)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from piaoma.channels import Channel, Numbering
+from piaoma.channels import Channel, Numbering, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
-from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, to_folder, to_smtp
+from piaoma.delivery import Job, MailCarrier, Outbox, ReportCarrier, listening, to_folder, to_smtp
 from piaoma.documents.cabinet import Cabinet
 from piaoma.documents.check import CHECK_MEMORY_BYTES_MAX
 from piaoma.documents.workers import Workers
@@ -42,13 +42,18 @@ from piaoma.trust.checkpoint import load_or_create_log_key, log_keys_in
 from piaoma.trust.document_key import DocumentKey, open_document_key
 from piaoma.trust.sealed_file import load_or_create_key
 
+from . import devices, failures
 from .approve import finish_for_ever
+from .batches import keep_batches
+from .buyers import keep_buyers
 from .channel import open_channel
 from .config import Config
 from .exports import keep_tidy
+from .forwarding import keep_forwarding
 from .indexing import keep_index
 from .keys import Keys, follow_keys, open_keys
 from .log import keep_log
+from .mailbox import MailIn, domain_of
 from .mailed import note_mailed
 from .notices import NoticeCarrier
 from .opens import What, keep_writing
@@ -60,8 +65,9 @@ from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
 from .stock import keep_stocked
-from .summaries import keep_confirming
+from .turned_away import TurnedAway
 from .views import view
+from .watch import keep_noting, keep_watch
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RESTORING = "restoring"  # a file in the data folder: a restore has begun and not ended
@@ -119,11 +125,16 @@ class Office:
         notice = NoticeCarrier(database, config.mail_from, now, self.hand_over)
         self.notices = Outbox(database, {"notice": notice}, now, "notices")
         self.provisioning: dict[int, asyncio.Lock] = {}
+        self.failures: list[failures.Row] = []  # attempts that were refused and wait to be written
+        self.devices: list[devices.Row] = []
         self.opens: dict[tuple[int, str, What], int] = {}  # counts that wait to be written
         self.exports: dict[tuple[int, str], asyncio.Task[None]] = {}  # files being made
         self.calls: set[asyncio.Task[Outcome]] = set()  # to remote channels, under way when nobody waits any more
         self.errands: set[asyncio.Task[None]] = set()  # what is done behind an answer that does not wait for it
+        self.mail_in_port = 0  # at which mail is taken in, when it is
         self.to_be_shelved: dict[tuple[str, int, str], None] = {}  # (shelf, merchant, number), oldest first
+        self.turned_away = TurnedAway()
+        self.channel_known = (float("-inf"), SessionState.OK)  # when it was asked, and what it said of itself
         self._numbering: tuple[float, Numbering] = (-NUMBERING_SECONDS, Numbering.POOL)
 
     @property
@@ -256,7 +267,11 @@ async def _working(office: Office, work: bool) -> AsyncIterator[None]:
             try:
                 if not work:
                     await _stop(tasks)
-                yield
+                async with AsyncExitStack() as open_now:
+                    if work and office.config.mail_in:
+                        mail_in = listening(office.config.mail_in, domain_of(office), MailIn(office))
+                        office.mail_in_port = await open_now.enter_async_context(mail_in)
+                    yield
             finally:
                 await _stop([*tasks, *office.errands, *office.exports.values(), *office.calls])
     finally:
@@ -267,8 +282,9 @@ async def _working(office: Office, work: bool) -> AsyncIterator[None]:
 def _errands(office: Office) -> list[Coroutine[None, None, None]]:
     return [
         office.outbox.run(), office.notices.run(), pursue_for_ever(office), finish_for_ever(office),
-        correct_for_ever(office), follow_keys(office), keep_stocked(office), keep_confirming(office), keep_log(office),
-        keep_shelves(office), keep_purging(office), keep_index(office), keep_writing(office), keep_tidy(office),
+        correct_for_ever(office), follow_keys(office), keep_stocked(office), keep_log(office), keep_shelves(office),
+        keep_purging(office), keep_index(office), keep_buyers(office), keep_batches(office), keep_writing(office),
+        keep_tidy(office), keep_forwarding(office), keep_noting(office), keep_watch(office),
     ]  # fmt: skip
 
 

@@ -9,10 +9,11 @@ import msgspec
 
 from piaoma.invoice.refusal import refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import Database, milliseconds
+from piaoma.store import Database, Row, milliseconds
 
 from . import accounts
 from .events import Actor, record
+from .platform_trail import record_act
 from .sessions import Session
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def queue(office: Office, find: str = "") -> list[Registered]:
     if find:
         escaped = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         rows = await office.database.read(
-            f"{_MERCHANTS} WHERE c.name LIKE $1 ESCAPE '!' OR c.taxpayer_id LIKE $1 ESCAPE '!'"
+            f"{_MERCHANTS} WHERE c.trains IS NULL AND (c.name LIKE $1 ESCAPE '!' OR c.taxpayer_id LIKE $1 ESCAPE '!')"
             " ORDER BY c.created_at_ms LIMIT $2",
             f"%{escaped}%", QUEUE_MAX,
         )  # fmt: skip
@@ -68,14 +69,20 @@ async def queue(office: Office, find: str = "") -> list[Registered]:
         rows = await office.database.read(
             f"{_MERCHANTS} WHERE c.verified_at_ms IS NULL ORDER BY c.created_at_ms LIMIT $1", QUEUE_MAX
         )
-    zone = office.now().tzinfo
-    return [
-        Registered(
-            row[0], row[1], row[2], row[3], datetime.fromtimestamp(row[4] / 1000, zone), row[5], row[6] is not None,
-            row[7], bool(row[8]),
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_registered(office, row) for row in rows]
+
+
+async def registered(office: Office, merchant_id: int) -> Registered:
+    """One merchant. Raises ``Refused`` MERCHANT-NOT-FOUND."""
+    rows = await office.database.read(f"{_MERCHANTS} WHERE c.merchant_id = $1", merchant_id)
+    if not rows:
+        raise refuse("MERCHANT-NOT-FOUND")
+    return _registered(office, rows[0])
+
+
+def _registered(office: Office, row: Row) -> Registered:
+    at = datetime.fromtimestamp(row[4] / 1000, office.now().tzinfo)
+    return Registered(row[0], row[1], row[2], row[3], at, row[5], row[6] is not None, row[7], bool(row[8]))
 
 
 async def confirm_merchant(office: Office, operator: Session, merchant_id: int) -> None:
@@ -93,6 +100,7 @@ async def confirm_merchant(office: Office, operator: Session, merchant_id: int) 
             merchant_id, milliseconds(now), operator.name,
         ):  # fmt: skip
             await record(transaction, _as_seen(operator, merchant_id), now, "merchant.verify", after={"by": "operator"})
+            await record_act(transaction, operator, now, "merchant.verify", str(merchant_id))
 
 
 async def suspend(office: Office, operator: Session, merchant_id: int, reason: str, *, suspended: bool) -> None:
@@ -107,6 +115,7 @@ async def suspend(office: Office, operator: Session, merchant_id: int, reason: s
             raise refuse("MERCHANT-NOT-FOUND")
         kind = "merchant.suspend" if suspended else "merchant.resume"
         await record(transaction, _as_seen(operator, merchant_id), office.now(), kind, reason.strip())
+        await record_act(transaction, operator, office.now(), kind, str(merchant_id), reason.strip())
 
 
 def _as_seen(operator: Session, merchant_id: int) -> Actor:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from piaoma import index
+from piaoma.documents.archive import zipped
 from piaoma.documents.sheets import defused
 from piaoma.invoice.money import from_fen
 from piaoma.invoice.refusal import Refused, refuse
 
 from .indexing import catch_up
+from .log import bundle_of
 
 if TYPE_CHECKING:
     from .office import Office
 
 PACK_MAX = 500  # invoices in one zip
 PACK_KINDS = ("pdf", "ofd", "xml")
+BUNDLE = "bundle"  # each invoice's bundle with its proof, which verifies offline
 MANIFEST = "清单-manifest.csv"
 _HEAD = ("发票号码 number", "日期 date", "购买方 buyer", "价税合计 total", "文件 file", "SHA-256")
 
@@ -36,46 +38,36 @@ async def choose(office: Office, merchant_id: int, wanted: index.Wanted) -> inde
     return found
 
 
-async def pack(office: Office, found: index.Selection, kinds: Sequence[str]) -> AsyncIterator[bytes]:
+def pack(office: Office, found: index.Selection, kinds: Sequence[str]) -> AsyncIterator[bytes]:
     """The zip in pieces. A file that cannot be drawn is named in the manifest with its cause, and the rest goes on."""
-    sink = _Sink()
-    # The files are packed already (PDF, OFD) or small (XML), so nothing is won by packing them again.
-    archive = zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED)
-    listed = io.StringIO()
-    manifest = csv.writer(listed)
-    manifest.writerow(_HEAD)
+    return zipped(_files(office, found, kinds))
+
+
+async def _files(office: Office, found: index.Selection, kinds: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+    rows = []
     async for one in index.read(office.database, found):
         for kind in kinds:
-            name = f"{one.number}-电子发票.{kind}"
+            name = f"{one.number}-电子发票.{'zip' if kind == BUNDLE else kind}"
             try:
-                data = await office.view(found.merchant_id, one.number, kind)
+                if kind == BUNDLE:
+                    data = await bundle_of(office, found.merchant_id, one.number)
+                else:
+                    data = await office.view(found.merchant_id, one.number, kind)
             except Refused as refused:
                 name, digest = refused.refusals[0].cause, ""
             else:
                 digest = hashlib.sha256(data).hexdigest()
-                archive.writestr(name, data)
-                yield sink.taken()
-            row = (one.number, one.issued_on, one.buyer_name, str(from_fen(one.total_fen)), name, digest)
+                yield name, data
+            row = (one.number, one.issued_on, one.buyer_name)
             # A sum below zero begins with a sign and is no formula.
-            manifest.writerow([*map(defused, row[:3]), row[3], *row[4:]])
-    archive.writestr(MANIFEST, "\ufeff" + listed.getvalue(), zipfile.ZIP_DEFLATED)
-    archive.close()
-    yield sink.taken()
+            rows.append([*map(defused, row), str(from_fen(one.total_fen)), name, digest])
+    yield MANIFEST, manifest(_HEAD, rows)
 
 
-class _Sink(io.RawIOBase):
-    """What was written since it was last taken. It cannot be rewound, so the zip is written from front to end."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._data += data
-        return len(data)
-
-    def taken(self) -> bytes:
-        data, self._data = bytes(self._data), bytearray()
-        return data
+def manifest(head: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """The list of what a zip holds, as a table that Excel reads."""
+    listed = io.StringIO()
+    writer = csv.writer(listed)
+    writer.writerow(head)
+    writer.writerows(rows)
+    return ("\ufeff" + listed.getvalue()).encode()

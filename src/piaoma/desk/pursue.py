@@ -34,6 +34,7 @@ from piaoma.store import (
 )
 from piaoma.trust import Verdict, verify_original
 
+from . import failures
 from .turns import take_turns
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ async def _settle(office: Office, request: IssueRequest, answer: RemoteAnswer) -
         try:
             if answer.refusals:
                 await settle_refused(office.database, request, answer.refusals, office.now())
+                failures.note(office, request.merchant_id, answer.refusals, request.code_id, request.totals.inclusive)
             else:
                 sealed = Sealed(answer.original, hashlib.sha256(answer.original).hexdigest())
                 await settle_issued(office.database, request, answer.number, sealed, office.now())

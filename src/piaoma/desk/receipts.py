@@ -78,6 +78,7 @@ _NARROWED = {
     "unopened": " AND j.state = 'done' AND r.job_id IS NULL",
     "opened": " AND r.job_id IS NOT NULL",
     "failed": " AND j.state = 'dead'",
+    "sent": " AND j.state = 'done'",
 }
 NARROWINGS = tuple(_NARROWED)
 
@@ -89,19 +90,35 @@ async def mails_of(office: Office, merchant_id: int, number: str) -> list[Mail]:
     return [_mail(office, row) for row in rows]
 
 
-async def list_mails(office: Office, merchant_id: int, narrowing: str, cursor: str = "") -> Page[Mail]:
-    """A merchant's mails with invoices, newest first. An unknown narrowing is none.
+async def list_mails(
+    office: Office, merchant_id: int, narrowing: str, cursor: str = "", since: datetime | None = None
+) -> Page[Mail]:
+    """A merchant's mails with invoices, newest first, since a moment if one is given. An unknown narrowing is none.
 
     What was sent of a code, or why an application was refused, is of no invoice and stands elsewhere.
     """
     before_ms, before_number = resume(cursor)
     rows = await office.database.read(
         _MAILS + _NARROWED.get(narrowing, "") + " AND (j.created_at_ms < $2 OR j.created_at_ms = $2 AND j.number < $3)"
-        " ORDER BY j.created_at_ms DESC, j.number DESC LIMIT $4",
-        merchant_id, before_ms, f"{before_number:020d}", LIST_MAX + 1,
+        " AND j.created_at_ms >= $5 ORDER BY j.created_at_ms DESC, j.number DESC LIMIT $4",
+        merchant_id, before_ms, f"{before_number:020d}", LIST_MAX + 1, milliseconds(since) if since else 0,
     )  # fmt: skip
     found = [_mail(office, row) for row in rows]
     return cut(found, LIST_MAX, lambda one: (milliseconds(one.created_at), int(one.number)))
+
+
+async def figures(office: Office, merchant_id: int, since: datetime) -> tuple[tuple[str, int], ...]:
+    """How many mails since a moment were sent, failed for good, or wait; the list of each narrowing has as many."""
+    rows = await office.database.read(
+        "SELECT state, count(*) FROM jobs WHERE merchant_id = $1 AND kind = 'mail' AND number <> ''"
+        " AND created_at_ms >= $2 GROUP BY state",
+        merchant_id, milliseconds(since),
+    )  # fmt: skip
+    counted = {row[0]: int(row[1]) for row in rows}
+    return tuple((name, counted.get(state, 0)) for name, state in _COUNTED.items())
+
+
+_COUNTED = {"sent": "done", "failed": "dead", "waiting": "waiting"}
 
 
 def _mail(office: Office, row: Row) -> Mail:
@@ -174,22 +191,27 @@ WHERE merchant_id = $1 AND job_id = $2 AND kind = 'mail' AND state <> 'waiting' 
 
 
 async def purge_contacts(office: Office) -> int:
-    """Erase the addresses of deliveries, questions and applications of ``CONTACT_DAYS_MAX`` days ago; how many."""
+    """Erase the addresses of deliveries, questions, applications, tickets and notices of ``CONTACT_DAYS_MAX`` days ago;
+    how many."""
     before = milliseconds(office.now() - timedelta(days=CONTACT_DAYS_MAX))
     async with office.database.write() as transaction:
         mails = await transaction.execute(_PURGE_MAILS, before)
-        questions = await transaction.execute(_PURGE_QUESTIONS, before)
-        return mails + questions + await transaction.execute(_PURGE_APPLICATIONS, before)
+        others = [await transaction.execute(statement, before) for statement in _PURGE_OTHERS]
+        return mails + sum(others)
 
 
 _PURGE_MAILS = """
 UPDATE jobs SET target = '' WHERE kind = 'mail' AND target <> '' AND state <> 'waiting' AND created_at_ms < $1
 """
 _PURGE_QUESTIONS = "UPDATE questions SET contact = '' WHERE contact <> '' AND asked_at_ms < $1"
-# One that waits so long is past; one that was approved may still be issued and mailed.
-_PURGE_APPLICATIONS = """
-UPDATE applications SET email = '' WHERE email <> '' AND state <> 'approved' AND created_at_ms < $1
-"""
+_PURGE_OTHERS = (
+    _PURGE_QUESTIONS,
+    # One that waits so long is past; one that was approved may still be issued and mailed.
+    "UPDATE applications SET email = '' WHERE email <> '' AND state <> 'approved' AND created_at_ms < $1",
+    # One that waits for support is answered first.
+    "UPDATE tickets SET contact = '' WHERE contact <> '' AND state <> 'open' AND changed_at_ms < $1",
+    "UPDATE notices SET target = '' WHERE target <> '' AND state <> 'waiting' AND created_at_ms < $1",
+)
 
 
 async def keep_purging(office: Office) -> None:

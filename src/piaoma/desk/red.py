@@ -23,6 +23,7 @@ from piaoma.invoice.red_form import ISSUABLE, RedFormEvent, RedFormState, RedRea
 from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
 from piaoma.invoice.rules.red import check_red
 from piaoma.store import (
+    Also,
     IssueState,
     NewForm,
     Outcome,
@@ -37,10 +38,12 @@ from piaoma.store import (
     stop_asking,
     taken_back,
     unsend_form,
+    want_issue,
 )
 
 from . import records
 from .deliver import contact_of
+from .events import Actor, telling
 from .issue import KEY_MAX, PASSING, issue_red
 from .merchant import merchant
 
@@ -85,12 +88,14 @@ async def raise_form(
     *,
     form_id: str,
     by: Side = Side.SELLER,
-    made_by: str,
+    made_by: str = "",
+    actor: Actor | None = None,
     then_issue: bool = True,
 ) -> RedForm:
     """Raise a red form for an invoice of this seller, and issue its red invoice at once where nobody need confirm.
 
-    ``lines`` are what is taken back, all that is left by default. The same ``form_id`` gives the same form.
+    ``lines`` are what is taken back, all that is left by default. The same ``form_id`` gives the same form. An
+    ``actor``, who may be of the buyer's merchant, stands in his trail; without one it is the program, for ``made_by``.
     ``then_issue`` issues the red invoice by itself as soon as the form allows it. Raises ``Refused`` with every fault;
     what the channel says stands in the form.
     """
@@ -110,15 +115,25 @@ async def raise_form(
     draft = RedDraft(invoice, reason, wanted, NOT_RAISED_YET, seller.drawer)
     refuse_all(check_red(draft, RedFormState.NO_CONFIRMATION, earlier, used=used))
     form = NewForm(
-        merchant_id, form_id, invoice, invoice.buyer.taxpayer_id, by, made_by, reason, used, wanted, then_issue
+        merchant_id,
+        form_id,
+        invoice,
+        invoice.buyer.taxpayer_id,
+        by,
+        actor.name if actor else made_by,
+        reason,
+        used,
+        wanted,
+        then_issue,
     )
-    if await add_form(office.database, form, office.now()):
+    told = telling(office, actor, "red.raise", blue_number, after={"form": form_id})
+    if await add_form(office.database, form, office.now(), told):
         await _apply(office, await _form(office, merchant_id, form_id))
         await _go_on(office, await _form(office, merchant_id, form_id))
     return await _form(office, merchant_id, form_id)
 
 
-async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side) -> RedForm:
+async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side, actor: Actor | None = None) -> RedForm:
     """One side says something: the other confirms or denies, whoever raised it withdraws.
 
     Said twice is said once. Raises ``Refused`` as ``red_form.after``, RED-FORM-UNKNOWN while the authority has not
@@ -134,16 +149,17 @@ async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side) -> R
         if following.cause == "RED-FORM-LATE":
             await _ask(office, form)
         raise Refused(following)
+    told = telling(office, actor, "red.act", form.blue_number, after={"act": event.value})
     try:
         answer = await office.channel.act_on_red_form(await _request(office, form), event, by)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
     except OutcomeUnknown as unknown:
-        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said)
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said, also=told)
         raise refuse("RED-FORM-UNKNOWN") from None
     if answer.refusals:
         raise Refused(*answer.refusals)
-    await _record(office, form, answer)
+    await _record(office, form, answer, told)
     await _go_on(office, await _form(office, form.merchant_id, form.form_id))
     return await _form(office, form.merchant_id, form.form_id)
 
@@ -171,6 +187,17 @@ async def issue_of(office: Office, form: RedForm) -> Outcome:
         outcome = await issue_red(office, form.merchant_id, form.form_id, draft, issue_key=key, email=email)
         if not (outcome.repeated and outcome.state is IssueState.REFUSED):
             break
+    return outcome
+
+
+async def issue_by(office: Office, actor: Actor, form: RedForm) -> Outcome:
+    """Somebody issues the red invoice of a form. That he wants it is on disk, with his event, before it is tried."""
+    told = telling(office, actor, "red.act", form.blue_number, after={"act": "issue"})
+    assert told is not None
+    await want_issue(office.database, form, office.now(), told)
+    outcome = await issue_of(office, await _form(office, form.merchant_id, form.form_id))
+    if outcome.state is IssueState.REFUSED and not any(one.cause in PASSING for one in outcome.refusals):
+        await stop_asking(office.database, form)
     return outcome
 
 
@@ -245,7 +272,7 @@ async def _apply(office: Office, form: RedForm) -> None:
     await _record(office, form, answer)
 
 
-async def _record(office: Office, form: RedForm, answer: RedFormAnswer) -> None:
+async def _record(office: Office, form: RedForm, answer: RedFormAnswer, told: Also | None = None) -> None:
     """Take in what the authority says; an answer that cannot be one to this form is none."""
     now = office.now()
     fault = ""
@@ -260,7 +287,9 @@ async def _record(office: Office, form: RedForm, answer: RedFormAnswer) -> None:
         fault = "incomplete"
     elif form.form_number not in ("", answer.form_number):
         fault = "another form"
-    elif not await settle_form(office.database, form, answer.state, answer.form_number, answer.confirm_until, now):
+    elif not await settle_form(
+        office.database, form, answer.state, answer.form_number, answer.confirm_until, now, told
+    ):
         fault = f"state {answer.state.value} cannot follow"
     if fault:
         _log.error("channel answered with something else", fault=fault, form=form.form_id)

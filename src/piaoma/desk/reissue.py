@@ -26,6 +26,7 @@ from piaoma.store import IssueState, RedForm, find_form
 
 from . import records, red, relations
 from .deliver import contact_of
+from .events import Actor, telling
 from .issue import PASSING, issue
 from .merchant import Merchant, merchant, quota
 from .reissue_book import (
@@ -37,6 +38,7 @@ from .reissue_book import (
     due_reissues,
     find_reissue,
     note_refusal,
+    retry_now,
     set_done,
     set_failed,
     set_red,
@@ -97,10 +99,9 @@ async def customers_refusal(office: Office, old: records.Invoice, code_id: int) 
     return None
 
 
-async def start(
-    office: Office, merchant_id: int, number: str, buyer: Buyer, *, reissue_id: str, made_by: str
-) -> Reissue:
+async def start(office: Office, by: Actor, number: str, buyer: Buyer, *, reissue_id: str) -> Reissue:
     """The merchant corrects a title. Where the buyer has used the invoice he must confirm the form first."""
+    merchant_id = by.merchant_id
     known = await find_reissue(office, merchant_id, reissue_id)
     if known is not None:
         return known
@@ -110,15 +111,16 @@ async def start(
     await red.is_used(office, merchant_id, number)  # nothing begins while the platform cannot be reached
     await _check(office, old, buyer)
     one = await add_reissue(
-        office, old, buyer, reissue_id=reissue_id, by=Side.SELLER, made_by=made_by, code_id=None, email="",
-        state=ReissueState.WORKING,
+        office, old, buyer, reissue_id=reissue_id, by=Side.SELLER, made_by=by.name, code_id=None, email="",
+        state=ReissueState.WORKING, also=telling(office, by, "reissue.start", number, after={"name": buyer.name}),
     )  # fmt: skip
     return await advance(office, one)
 
 
-async def approve(office: Office, merchant_id: int, reissue_id: str, made_by: str) -> Reissue:
+async def approve(office: Office, by: Actor, reissue_id: str) -> Reissue:
     """The shop agrees to what a customer asked. Raises ``Refused`` REISSUE-STATE when it was decided, REISSUE-USED and
     whatever forbids it by now; then it still waits."""
+    merchant_id = by.merchant_id
     one = await _found(office, merchant_id, reissue_id)
     if one.state is not ReissueState.ASKED:
         if one.state is ReissueState.DECLINED:
@@ -127,20 +129,22 @@ async def approve(office: Office, merchant_id: int, reissue_id: str, made_by: st
     if await red.is_used(office, merchant_id, one.blue_number):
         raise refuse("REISSUE-USED")
     await _check(office, await records.invoice(office, merchant_id, one.blue_number), one.buyer)
-    await decide_asked(office, one, ReissueState.WORKING, made_by)
+    await decide_asked(office, one, ReissueState.WORKING, by)
     return await advance(office, await _found(office, merchant_id, reissue_id))
 
 
-async def decline(office: Office, merchant_id: int, reissue_id: str, made_by: str) -> Reissue:
+async def decline(office: Office, by: Actor, reissue_id: str) -> Reissue:
     """The shop does not agree; nothing is changed. Raises ``Refused`` REISSUE-STATE when it was decided."""
-    one = await _found(office, merchant_id, reissue_id)
-    if not await decide_asked(office, one, ReissueState.DECLINED, made_by) and one.state is not ReissueState.DECLINED:
+    one = await _found(office, by.merchant_id, reissue_id)
+    if not await decide_asked(office, one, ReissueState.DECLINED, by) and one.state is not ReissueState.DECLINED:
         raise refuse("REISSUE-STATE")
-    return await _found(office, merchant_id, reissue_id)
+    return await _found(office, by.merchant_id, reissue_id)
 
 
-async def retry(office: Office, merchant_id: int, reissue_id: str) -> Reissue:
+async def retry(office: Office, by: Actor, reissue_id: str) -> Reissue:
     """Try at once what waits for its next try."""
+    merchant_id = by.merchant_id
+    await retry_now(office, await _found(office, merchant_id, reissue_id), by)
     return await advance(office, await _found(office, merchant_id, reissue_id))
 
 

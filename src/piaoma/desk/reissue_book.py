@@ -13,8 +13,9 @@ import msgspec
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.red_form import Side
 from piaoma.invoice.refusal import Refusal, refuse
-from piaoma.store import Row, Transaction, milliseconds, write_block
+from piaoma.store import Also, Row, Transaction, milliseconds, write_block
 
+from .events import Actor, telling
 from .records import Invoice
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ SELECT 1 FROM reissues WHERE merchant_id = $1 AND blue_number = $2 AND state NOT
 
 async def add_reissue(
     office: Office, old: Invoice, buyer: Buyer, *, reissue_id: str, by: Side, made_by: str, code_id: int | None,
-    email: str, state: ReissueState,
+    email: str, state: ReissueState, also: Also | None = None,
 ) -> Reissue:  # fmt: skip
     """Store a request. The same id gives the one that is there; of two for one invoice the second is refused with
     REISSUE-UNDER-WAY."""
@@ -157,6 +158,8 @@ async def add_reissue(
             "customer" if by is Side.BUYER else "merchant", made_by, msgspec.json.encode(buyer).decode(), email,
             state.value, now_ms, next_ms,
         )  # fmt: skip
+        if also is not None:
+            await also(transaction)
 
     await write_block(office.database, work)
     found = await find_reissue(office, old.merchant_id, reissue_id)
@@ -164,25 +167,30 @@ async def add_reissue(
     return found
 
 
-async def _change(office: Office, one: Reissue, assignments: str, states: str, *values: object) -> bool:
+async def _change(
+    office: Office, one: Reissue, assignments: str, states: str, *values: object, also: Also | None = None
+) -> bool:
     async with office.database.write() as transaction:
         changed = await transaction.execute(
             f"UPDATE reissues SET {assignments}, changed_at_ms = $3"  # noqa: S608 - our own phrases
             f" WHERE merchant_id = $1 AND reissue_id = $2 AND state IN ({states})",
             one.merchant_id, one.reissue_id, milliseconds(office.now()), *values,
         )  # fmt: skip
+        if changed and also is not None:
+            await also(transaction)
     return bool(changed)
 
 
-async def decide_asked(office: Office, one: Reissue, state: ReissueState, made_by: str) -> bool:
+async def decide_asked(office: Office, one: Reissue, state: ReissueState, by: Actor) -> bool:
     """The shop agreed (``WORKING``) or not (``DECLINED``). False when that was decided before."""
     next_ms = None
     if state is ReissueState.WORKING:
         next_ms = milliseconds(office.now() + timedelta(seconds=FIRST_TURN_SECONDS))
     email = one.email if state is ReissueState.WORKING else ""
+    act = "approve" if state is ReissueState.WORKING else "decline"
     return await _change(
-        office, one, "state = $4, made_by = $5, next_at_ms = $6, email = $7", "'asked'", state.value, made_by, next_ms,
-        email,
+        office, one, "state = $4, made_by = $5, next_at_ms = $6, email = $7", "'asked'", state.value, by.name, next_ms,
+        email, also=telling(office, by, "reissue.act", one.blue_number, after={"act": act}),
     )  # fmt: skip
 
 
@@ -217,6 +225,14 @@ async def note_refusal(office: Office, one: Reissue, refusals: Sequence[Refusal]
     """Why the new invoice did not come at the last try; none while its outcome is open."""
     told = msgspec.json.encode(list(refusals)).decode() if refusals else None
     await _change(office, one, "refusal = $4", "'red'", told)
+
+
+async def retry_now(office: Office, one: Reissue, by: Actor) -> None:
+    """Somebody wants it to be tried at once."""
+    told = telling(office, by, "reissue.act", one.blue_number, after={"act": "retry"})
+    await _change(
+        office, one, "next_at_ms = $4", "'working', 'confirming', 'red'", milliseconds(office.now()), also=told
+    )
 
 
 async def wait(office: Office, one: Reissue, seconds: int, state: ReissueState | None = None) -> None:

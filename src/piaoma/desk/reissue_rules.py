@@ -9,6 +9,8 @@ import msgspec
 
 from piaoma.invoice.refusal import refuse
 
+from .events import Actor, record
+
 if TYPE_CHECKING:
     from .office import Office
 
@@ -41,14 +43,16 @@ async def rules_of(office: Office, merchant_id: int) -> Rules:
     return Rules() if row is None else Rules(Mode(row[0]), row[1], row[2])
 
 
-async def change_rules(office: Office, merchant_id: int, rules: Rules) -> None:
-    """Choose. Raises ``Refused`` REISSUE-RULES."""
+async def change_rules(office: Office, by: Actor, rules: Rules) -> None:
+    """Choose; before and after stand in the trail. Raises ``Refused`` REISSUE-RULES."""
     if not (1 <= rules.days <= REISSUE_DAYS_MAX and 1 <= rules.times <= REISSUE_TIMES_MAX):
         raise refuse("REISSUE-RULES", "days")
+    before = msgspec.structs.asdict(await rules_of(office, by.merchant_id))
     async with office.database.write() as transaction:
         await transaction.execute(
             "INSERT INTO reissue_rules (merchant_id, mode, days, times) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (merchant_id) DO UPDATE SET mode = excluded.mode, days = excluded.days,"
             " times = excluded.times",
-            merchant_id, rules.mode.value, rules.days, rules.times,
+            by.merchant_id, rules.mode.value, rules.days, rules.times,
         )  # fmt: skip
+        await record(transaction, by, office.now(), "policy.reissue", "", before, msgspec.structs.asdict(rules))

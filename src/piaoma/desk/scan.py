@@ -16,6 +16,7 @@ from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse
 from piaoma.store import IssueState, Outcome, milliseconds
 
+from . import devices
 from .codes import Code, CodeState, code, standing_offer
 from .deliver import send
 from .issue import issue
@@ -87,29 +88,47 @@ def title_faults(found: Scan, buyer: Buyer) -> list[Refusal]:
     return rules.parties.check_buyer(buyer, found.code.kind)
 
 
-async def confirm(office: Office, token: str, holder: str, buyer: Buyer, *, issue_key: str, email: str = "") -> Outcome:
+async def confirm(
+    office: Office,
+    token: str,
+    holder: str,
+    buyer: Buyer,
+    *,
+    issue_key: str,
+    email: str = "",
+    version: int | None = None,
+) -> Outcome:
     """Confirm a code with a title (确认开票). A title that the merchant filled in is taken whatever is sent.
+
+    ``version`` is the one of the offer that was shown; when the shop has changed it since, the outcome is refused with
+    CODE-CHANGED, however close the two come.
 
     Raises ``Refused`` with the faults of the title; every other refusal is in the outcome.
     """
     merchant_id, code_id = unseal(office.token_keys, token)
-    shop, offer, state, origin = await standing_offer(office, merchant_id, code_id)
+    standing = await standing_offer(office, merchant_id, code_id)
+    offer, state = standing.offer, standing.state
     if state in (CodeState.REVOKED, CodeState.EXPIRED):
         cause = "CODE-REVOKED" if state is CodeState.REVOKED else "CODE-EXPIRED"
         return Outcome(IssueState.REFUSED, refusals=(Refusal(cause),))
+    if version not in (None, standing.version) and state in (CodeState.OPEN, CodeState.VIEWED):
+        return Outcome(IssueState.REFUSED, refusals=(Refusal("CODE-CHANGED"),))
     if offer.applied and state in (CodeState.OPEN, CodeState.VIEWED):
         # The shop's approval issues it; nobody else can.
         return Outcome(IssueState.REFUSED, refusals=(Refusal("APPLICATION-WAITING"),))
-    draft = draft_of(offer, shop, offer.buyer or buyer)
+    draft = draft_of(offer, standing.merchant, offer.buyer or buyer)
     digest = holder_digest(merchant_id, code_id, holder)
     for turn in range(TURNS_MAX):
         # A refusal of an earlier try stands for that try only: nothing was issued, so the same button tries again.
         key = f"{issue_key}.{turn}" if turn else issue_key
         outcome = await issue(
-            office, merchant_id, draft, issue_key=key, code_id=code_id, holder=digest, email=email, origin=origin
-        )
+            office, merchant_id, draft, issue_key=key, code_id=code_id, code_version=standing.version, holder=digest,
+            email=email, origin=standing.origin,
+        )  # fmt: skip
         if not (outcome.repeated and outcome.state is IssueState.REFUSED):
             break
+    if outcome.number and not outcome.repeated:
+        devices.note(office, merchant_id, outcome.number, holder)
     if outcome.repeated and outcome.number and email:
         await send(office, merchant_id, await current(office, merchant_id, outcome.number), email, unless_sent=True)
     return outcome

@@ -57,6 +57,7 @@ class Session(msgspec.Struct, frozen=True):
     operator: bool = False
     address: str = ""
     secret: str = ""
+    trains: int | None = None  # the real merchant, while this one is its practice ground
 
     @property
     def actor(self) -> Actor:
@@ -171,9 +172,10 @@ async def notify(transaction: Transaction, person_id: int, now: datetime, conten
 _SESSION = """
 SELECT s.session_id, s.person_id, s.merchant_id, p.login, p.name, m.role, s.expires_at_ms, s.by_pin,
        COALESCE(t.shop_id, m.shop_id) AS shop_id, s.till_id, t.name AS till_name, s.factor_at_ms, c.factor_policy,
-       p.operator, s.address, s.seen_at_ms
+       p.operator, s.address, s.seen_at_ms, c.trains
 FROM sessions s JOIN people p ON p.person_id = s.person_id
 LEFT JOIN memberships m ON m.merchant_id = s.merchant_id AND m.person_id = s.person_id AND m.active = 1
+     AND (m.until_ms IS NULL OR m.until_ms > $2)
 LEFT JOIN merchants c ON c.merchant_id = s.merchant_id
 LEFT JOIN tills t ON t.merchant_id = s.merchant_id AND t.till_id = s.till_id
 WHERE s.secret_hash = $1 AND s.expires_at_ms > $2
@@ -202,6 +204,7 @@ def _session(row: Row) -> Session:
         factor_policy=row["factor_policy"] or "",
         operator=bool(row["operator"]) and not by_pin,
         address=row["address"],
+        trains=row["trains"],
     )
 
 
@@ -292,8 +295,9 @@ async def memberships_of(office: Office, person_id: int) -> list[Membership]:
     rows = await office.database.read(
         "SELECT m.merchant_id, c.name, c.shop_name, m.role FROM memberships m"
         " JOIN merchants c ON c.merchant_id = m.merchant_id WHERE m.person_id = $1 AND m.active = 1"
-        " ORDER BY m.joined_at_ms, m.merchant_id",
+        " AND (m.until_ms IS NULL OR m.until_ms > $2) ORDER BY m.joined_at_ms, m.merchant_id",
         person_id,
+        milliseconds(office.now()),
     )
     return [Membership(row[0], row[1], row[2], Role(row[3])) for row in rows]
 
@@ -302,8 +306,9 @@ async def switch_merchant(office: Office, session: Session, secret: str, merchan
     """Go on for another merchant without logging in again. Raises MERCHANT-NOT-FOUND for one that is not his."""
     async with office.database.write() as transaction:
         mine = await transaction.fetch(
-            "SELECT 1 FROM memberships WHERE merchant_id = $1 AND person_id = $2 AND active = 1",
-            merchant_id, session.person_id,
+            "SELECT 1 FROM memberships WHERE merchant_id = $1 AND person_id = $2 AND active = 1"
+            " AND (until_ms IS NULL OR until_ms > $3)",
+            merchant_id, session.person_id, milliseconds(office.now()),
         )  # fmt: skip
         if not mine:
             raise refuse("MERCHANT-NOT-FOUND")

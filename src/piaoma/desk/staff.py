@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 INVITE_DAYS = 7
 MEMBERS_MAX = 500  # of a merchant
 PIN_MIN, PIN_MAX = 4, 8  # digits
+ACCESS_DAYS_MAX, ACCESS_DAYS_DEFAULT = 90, 14  # of an auditor, from when he accepts
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -38,6 +39,7 @@ class Member(msgspec.Struct, frozen=True):
     has_pin: bool
     factors: int
     shop_id: int | None
+    until: datetime | None = None  # when an auditor's access ends
 
 
 class Invitation(msgspec.Struct, frozen=True):
@@ -55,20 +57,32 @@ async def members(office: Office, merchant_id: int) -> list[Member]:
     """Everybody who works, or worked, for a merchant: owners first, then as they came."""
     rows = await office.database.read(
         "SELECT m.person_id, p.name, p.login, m.role, m.active, m.pin_hash,"
-        " (SELECT count(*) FROM factors f WHERE f.person_id = m.person_id), m.shop_id"
+        " (SELECT count(*) FROM factors f WHERE f.person_id = m.person_id), m.shop_id, m.until_ms"
         " FROM memberships m JOIN people p ON p.person_id = m.person_id WHERE m.merchant_id = $1"
         " ORDER BY m.active DESC, CASE m.role WHEN 'owner' THEN 0 ELSE 1 END, m.joined_at_ms, m.person_id LIMIT $2",
         merchant_id, MEMBERS_MAX,
     )  # fmt: skip
-    return [Member(row[0], row[1], row[2], Role(row[3]), bool(row[4]), bool(row[5]), row[6], row[7]) for row in rows]
+    zone = office.now().tzinfo
+    return [
+        Member(
+            row[0], row[1], row[2], Role(row[3]), bool(row[4]), bool(row[5]), row[6], row[7],
+            None if row[8] is None else datetime.fromtimestamp(row[8] / 1000, zone),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
-async def invite(office: Office, by: Actor, name: str, role: Role, email: str, shop_id: int | None) -> str:
+async def invite(
+    office: Office, by: Actor, name: str, role: Role, email: str, shop_id: int | None,
+    access_days: int = ACCESS_DAYS_DEFAULT,
+) -> str:  # fmt: skip
     """An invitation's secret, told once: it is good once, for a week, and only its digest is kept.
 
-    With an address it is mailed as well. Raises ``Refused`` at the field.
+    With an address it is mailed as well. ``access_days`` bound an auditor's access. Raises ``Refused`` at the field.
     """
     faults = text.check(name, "person_name", accounts.PERSON_NAME_MAX, required=True)
+    if role is Role.AUDITOR and not 1 <= access_days <= ACCESS_DAYS_MAX:
+        faults.append(Refusal("STAFF-AUDITOR", "access_days", {"max": str(ACCESS_DAYS_MAX)}))
     email = email.strip()
     if email and not is_address(email):
         faults.append(Refusal("MAIL-ADDRESS", "email", {"have": email[:60]}))
@@ -81,11 +95,12 @@ async def invite(office: Office, by: Actor, name: str, role: Role, email: str, s
         await _check_shop(transaction, by.merchant_id, shop_id)
         await transaction.execute(
             "INSERT INTO challenges (digest, kind, merchant_id, target, role, shop_id, made_by, created_at_ms,"
-            " expires_at_ms) VALUES ($1, 'invite', $2, $3, $4, $5, $6, $7, $8)",
+            " expires_at_ms, access_days) VALUES ($1, 'invite', $2, $3, $4, $5, $6, $7, $8, $9)",
             digest(secret), by.merchant_id, name.strip(), role.value, shop_id, by.name, milliseconds(now),
-            milliseconds(now + timedelta(days=INVITE_DAYS)),
+            milliseconds(now + timedelta(days=INVITE_DAYS)), access_days if role is Role.AUDITOR else None,
         )  # fmt: skip
-        await record(transaction, by, now, "staff.invite", name.strip(), after={"role": role.value})
+        told = {"role": role.value} | ({"days": access_days} if role is Role.AUDITOR else {})
+        await record(transaction, by, now, "staff.invite", name.strip(), after=told)
         if email:
             merchant = (await transaction.fetch("SELECT name FROM merchants WHERE merchant_id = $1", by.merchant_id))[0]
             link = f"{office.config.base_url}/join/{secret}"
@@ -106,7 +121,7 @@ async def _check_shop(transaction: Transaction, merchant_id: int, shop_id: int |
 
 
 _INVITATION = """
-SELECT c.merchant_id, m.name, c.role, c.made_by, c.target, c.shop_id
+SELECT c.merchant_id, m.name, c.role, c.made_by, c.target, c.shop_id, c.access_days
 FROM challenges c JOIN merchants m ON m.merchant_id = c.merchant_id
 WHERE c.digest = $1 AND c.kind = 'invite' AND c.used_at_ms IS NULL AND c.expires_at_ms > $2
 """
@@ -166,22 +181,36 @@ async def _join(transaction: Transaction, now: datetime, row: Row, person_id: in
     """Make a member, or give a member of old his new role."""
     merchant_id, role = row["merchant_id"], row["role"]
     known = await transaction.fetch(
-        "SELECT role, active FROM memberships WHERE merchant_id = $1 AND person_id = $2", merchant_id, person_id
+        "SELECT role, active, until_ms FROM memberships WHERE merchant_id = $1 AND person_id = $2",
+        merchant_id,
+        person_id,
     )
-    if known and known[0]["active"]:
+    days = row["access_days"]
+    until_ms = None if days is None else milliseconds(now + timedelta(days=days))
+    # Whoever is at work needs no invitation; one whose access as an auditor is over may have another.
+    if known and known[0]["active"] and known[0]["until_ms"] is None:
         raise refuse("STAFF-ALREADY")
     if known:
         await transaction.execute(
-            "UPDATE memberships SET role = $3, shop_id = $4, active = 1 WHERE merchant_id = $1 AND person_id = $2",
-            merchant_id, person_id, role, row["shop_id"],
+            "UPDATE memberships SET role = $3, shop_id = $4, until_ms = $5, active = 1 WHERE merchant_id = $1"
+            " AND person_id = $2",
+            merchant_id, person_id, role, row["shop_id"], until_ms,
         )  # fmt: skip
     else:
         await transaction.execute(
-            "INSERT INTO memberships (merchant_id, person_id, role, shop_id, joined_at_ms) VALUES ($1, $2, $3, $4, $5)",
-            merchant_id, person_id, role, row["shop_id"], milliseconds(now),
+            "INSERT INTO memberships (merchant_id, person_id, role, shop_id, until_ms, joined_at_ms)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            merchant_id, person_id, role, row["shop_id"], until_ms, milliseconds(now),
         )  # fmt: skip
     name = (await transaction.fetch("SELECT name FROM people WHERE person_id = $1", person_id))[0][0]
     await record(transaction, Actor(merchant_id, person_id, name), now, "staff.join", name, after={"role": role})
+
+
+_HERE = "(SELECT merchant_id FROM merchants WHERE merchant_id = $1 OR trains = $1)"
+_CHANGE_MEMBER = f"""
+UPDATE memberships SET role = $3, active = $4, until_ms = CASE WHEN $3 = 'auditor' THEN until_ms ELSE NULL END
+WHERE merchant_id IN {_HERE} AND person_id = $2
+"""  # noqa: S608
 
 
 async def change_member(office: Office, by: Actor, person_id: int, *, role: Role, active: bool) -> None:
@@ -202,10 +231,10 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
         )  # fmt: skip
         if not rows:
             raise refuse("STAFF-NOT-FOUND")
-        await transaction.execute(
-            "UPDATE memberships SET role = $3, active = $4 WHERE merchant_id = $1 AND person_id = $2",
-            by.merchant_id, person_id, role.value, int(active),
-        )  # fmt: skip
+        if role is Role.AUDITOR and rows[0][0] != Role.AUDITOR:
+            raise refuse("STAFF-AUDITOR", max=ACCESS_DAYS_MAX)
+        # The merchant's practice ground (``training``) lets in whom the merchant lets in, and as what he is.
+        await transaction.execute(_CHANGE_MEMBER, by.merchant_id, person_id, role.value, int(active))
         owners = await transaction.fetch(
             "SELECT count(*) FROM memberships WHERE merchant_id = $1 AND role = 'owner' AND active = 1", by.merchant_id
         )
@@ -213,8 +242,9 @@ async def change_member(office: Office, by: Actor, person_id: int, *, role: Role
             raise refuse("STAFF-LAST-OWNER")
         if not active:
             await transaction.execute(
-                "DELETE FROM sessions WHERE merchant_id = $1 AND person_id = $2", by.merchant_id, person_id
-            )
+                f"DELETE FROM sessions WHERE merchant_id IN {_HERE} AND person_id = $2",  # noqa: S608
+                by.merchant_id, person_id,
+            )  # fmt: skip
         before = {"role": rows[0][0], "active": bool(rows[0][1])}
         after = {"role": role.value, "active": active}
         await record(transaction, by, office.now(), "staff.change", rows[0][2], before, after)

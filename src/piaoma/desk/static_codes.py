@@ -79,6 +79,7 @@ class Terms(msgspec.Struct, frozen=True):
     days_back: int = 30  # how many days ago the sale may have been; 0 is today only
     device_max: int = 5  # applications of one device in a day
     hour_max: int = 60  # applications by this code in an hour
+    listed: bool = False  # whether customers find it by the shop's name (按店名查找)
 
 
 class StaticCode(msgspec.Struct, frozen=True):
@@ -182,7 +183,7 @@ async def _check_shop(office: Office, merchant_id: int, shop_id: int | None) -> 
 def _values(terms: Terms) -> tuple[object, ...]:
     return (
         terms.mode.value, msgspec.json.encode(terms.item).decode(), to_fen(terms.amount_min), to_fen(terms.amount_max),
-        terms.days_back, terms.device_max, terms.hour_max,
+        terms.days_back, terms.device_max, terms.hour_max, int(terms.listed),
     )  # fmt: skip
 
 
@@ -191,7 +192,7 @@ def _told(terms: Terms) -> dict[str, object]:
     return {
         "mode": terms.mode.value, "item": terms.item.name, "amount_min": format_yuan(terms.amount_min),
         "amount_max": format_yuan(terms.amount_max), "days_back": terms.days_back, "device_max": terms.device_max,
-        "hour_max": terms.hour_max,
+        "hour_max": terms.hour_max, "listed": terms.listed,
     }  # fmt: skip
 
 
@@ -318,6 +319,7 @@ def _static_code(office: Office, row: Row) -> StaticCode:
             days_back=row["days_back"],
             device_max=row["device_max"],
             hour_max=row["hour_max"],
+            listed=bool(row["listed"]),
         ),
         state=StaticState(row["state"]),
         shop_id=row["shop_id"],
@@ -327,10 +329,10 @@ def _static_code(office: Office, row: Row) -> StaticCode:
     )
 
 
-_TERMS = "mode, item, amount_min_fen, amount_max_fen, days_back, device_max, hour_max"
+_TERMS = "mode, item, amount_min_fen, amount_max_fen, days_back, device_max, hour_max, listed"
 _SELECT = """
 SELECT s.merchant_id, s.static_id, s.shop_id, s.place, s.mode, s.item, s.amount_min_fen, s.amount_max_fen, s.days_back,
-       s.device_max, s.hour_max, s.state, s.created_by, s.created_at_ms, s.changed_at_ms
+       s.device_max, s.hour_max, s.listed, s.state, s.created_by, s.created_at_ms, s.changed_at_ms
 FROM static_codes s WHERE s.merchant_id = $1
 """
 _FIND = "SELECT static_id FROM static_codes WHERE merchant_id = $1 AND make_key = $2"
@@ -339,11 +341,11 @@ _LOCK = "SELECT state, replaced_by FROM static_codes t WHERE merchant_id = $1 AN
 _INSERT = f"""
 INSERT INTO static_codes (merchant_id, static_id, make_key, place, {_TERMS}, created_by, created_at_ms, changed_at_ms,
                           shop_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15)
 """  # noqa: S608
 _CHANGE = """
 UPDATE static_codes SET place = $3, mode = $4, item = $5, amount_min_fen = $6, amount_max_fen = $7, days_back = $8,
-                        device_max = $9, hour_max = $10, changed_at_ms = $11, shop_id = $12
+                        device_max = $9, hour_max = $10, listed = $11, changed_at_ms = $12, shop_id = $13
 WHERE merchant_id = $1 AND static_id = $2 AND state = 'active'
 """
 _REVOKE = """

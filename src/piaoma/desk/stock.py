@@ -54,7 +54,9 @@ async def provide_quota(office: Office, request: IssueRequest) -> None:
 
 async def provide_numbers(office: Office, request: IssueRequest) -> None:
     """Fetch a block for a request that finds none, once for all who wait. Raises ``Unavailable``, ``Refused``."""
-    await _fetch(office, request.merchant_id, request.draft.seller.taxpayer_id, f"{request.issued_at:%y}", below=1)
+    await fetch_numbers(
+        office, request.merchant_id, request.draft.seller.taxpayer_id, f"{request.issued_at:%y}", below=1
+    )
 
 
 async def keep_stocked(office: Office) -> None:
@@ -69,14 +71,15 @@ async def stock_once(office: Office) -> int:
     year, below, fetched = f"{office.now():%y}", max(2, office.config.number_block // LOW_SHARE), 0
     for merchant_id, taxpayer_id in await running_low(office.database, year, below):
         try:
-            fetched += await _fetch(office, merchant_id, taxpayer_id, year, below)
+            fetched += await fetch_numbers(office, merchant_id, taxpayer_id, year, below)
         except (Unavailable, Refused) as fault:
             # There are some left, and whoever needs the first one that is not there asks again.
             _log.warning("no numbers ahead", merchant=merchant_id, reason=str(fault))
     return fetched
 
 
-async def _fetch(office: Office, merchant_id: int, taxpayer_id: str, year: str, below: int) -> int:
+async def fetch_numbers(office: Office, merchant_id: int, taxpayer_id: str, year: str, below: int) -> int:
+    """Fetch a block when fewer than ``below`` numbers are left; how many blocks. Raises ``Unavailable``, ``Refused``."""
     async with _turn(office, merchant_id):
         if await numbers_left(office.database, merchant_id, year) >= below:
             return 0

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 What = Literal[
     "made", "scanned", "confirmed", "issued", "reported", "logged", "mailed", "mail_failed", "mail_waits", "opened",
-    "downloaded",
+    "downloaded", "red_raised", "red_issued", "replaced",
 ]  # fmt: skip
 
 
 class Event(msgspec.Struct, frozen=True):
-    """``by`` is who made the code, or where a mail went (masked); ``times`` how often it was opened or fetched."""
+    """``by`` is who made the code or the red form, where a mail went (masked), or the invoice that took back or
+    replaced this one; ``times`` how often it was opened or fetched."""
 
     at: datetime
     what: What
@@ -40,6 +41,12 @@ JOIN log_checkpoints signed ON signed.size = (SELECT min(size) FROM log_checkpoi
 WHERE l.merchant_id = $1 AND l.number = $2
 """
 _OPENS = "SELECT what, times, first_at_ms FROM invoice_opens WHERE merchant_id = $1 AND number = $2"
+_CORRECTED = """
+SELECT 'red_raised' AS what, created_at_ms AS at_ms, made_by AS told FROM red_forms
+WHERE merchant_id = $1 AND blue_number = $2
+UNION ALL SELECT 'red_issued', issued_at_ms, number FROM invoices WHERE merchant_id = $1 AND corrects = $2
+UNION ALL SELECT 'replaced', issued_at_ms, number FROM invoices WHERE merchant_id = $1 AND replaces = $2
+"""
 _MAILS: dict[str, What] = {"done": "mailed", "dead": "mail_failed", "waiting": "mail_waits"}
 
 
@@ -68,4 +75,6 @@ async def timeline(office: Office, invoice: Invoice, deliveries: list[Delivery])
             events.append(Event(one.done_at or one.next_at, _MAILS[one.state], one.target))
     for row in await office.database.read(_OPENS, *key):
         add(row["first_at_ms"], "opened" if row["what"] == "open" else "downloaded", times=row["times"])
+    for row in await office.database.read(_CORRECTED, *key):
+        add(row["at_ms"], row["what"], row["told"])
     return sorted(events, key=lambda event: event.at)

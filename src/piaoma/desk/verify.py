@@ -11,7 +11,16 @@ import msgspec
 
 from piaoma.documents.check import CHECK_SECONDS_MAX, Trusted, check
 from piaoma.documents.facts import Facts, disagreements, merged, number_faults
-from piaoma.documents.receiving import Batch, Company, key_of, offline_items, seen_before, settled, title_item
+from piaoma.documents.receiving import (
+    Batch,
+    Company,
+    held_item,
+    key_of,
+    offline_items,
+    seen_before,
+    settled,
+    title_item,
+)
 from piaoma.documents.report import Item, Light, Report, Source, item
 from piaoma.invoice.issued import SANDBOX_PROVINCE
 from piaoma.invoice.money import from_fen
@@ -209,6 +218,12 @@ RETURNING first_at_ms, times
 """
 
 
+_HELD = """
+SELECT voucher, decided_by, decided_at_ms FROM received_invoices
+WHERE merchant_id = $1 AND number = $2 AND state = 'booked'
+"""
+
+
 async def _remembered(office: Office, merchant_id: int, key: str) -> Item:
     """Note that a receiver checked a number, and say whether that was the first time."""
     now_ms = milliseconds(office.now())
@@ -217,4 +232,7 @@ async def _remembered(office: Office, merchant_id: int, key: str) -> Item:
         return (await transaction.fetch(_REMEMBER, merchant_id, key, now_ms))[0]
 
     row = await write_block(office.database, work)
+    held = await office.database.read_by_key(_HELD, merchant_id, key)
+    if held is not None:
+        return held_item(_moment(office.now(), held[2]), held[1], held[0])
     return item("seen") if row[1] == 1 else seen_before(_moment(office.now(), row[0]), int(row[1]))

@@ -54,6 +54,12 @@ def seen_before(first: datetime, times: int) -> Item:
     return item("seen", (Refusal("SEEN-BEFORE", "", values),), Light.WARN)
 
 
+def held_item(booked_at: datetime, who: str, voucher: str) -> Item:
+    """The item of a number that the receiver has booked (已入账): a second claim."""
+    values = {"when": f"{booked_at:%Y-%m-%d %H:%M}", "who": who, "voucher": voucher}
+    return item("seen", (Refusal("RECEIVED-BOOKED", "", values),), Light.WARN)
+
+
 def title_item(facts: Facts, own: Company) -> Item:
     """Whether an invoice is made out to one's own company (是否本公司抬头): by id, or by name where there is no id."""
     stated, known = normalise(facts.buyer_id), normalise(own.taxpayer_id)

@@ -6,12 +6,12 @@ not know that this room exists.
 """
 
 from .entry import BLUE, RED, LineFigures, item_name, lines_of, printed_rate
-from .figures import Sum, TaxRow, choices, rates_of, sums, taxes, top_items, waits
+from .figures import Sum, TaxRow, choices, month_sums, rates_of, sums, taxes, top_items, waits
 from .following import TURN_MAX, WAIT_BOUNDS_S, behind, follow, rebuild
-from .selecting import Found, Selection, Wanted, read, read_parts, select
+from .selecting import STATES, Found, Selection, Wanted, read, read_parts, select
 
 __all__ = [
-    "BLUE", "RED", "TURN_MAX", "WAIT_BOUNDS_S", "Found", "LineFigures", "Selection", "Sum", "TaxRow", "Wanted",
-    "behind", "choices", "follow", "item_name", "lines_of", "printed_rate", "rates_of", "read", "read_parts",
-    "rebuild", "select", "sums", "taxes", "top_items", "waits",
+    "BLUE", "RED", "STATES", "TURN_MAX", "WAIT_BOUNDS_S", "Found", "LineFigures", "Selection", "Sum", "TaxRow",
+    "Wanted", "behind", "choices", "follow", "item_name", "lines_of", "month_sums", "printed_rate", "rates_of", "read",
+    "read_parts", "rebuild", "select", "sums", "taxes", "top_items", "waits",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ ITEMS_MAX = 200  # different names of goods of one invoice that can be searched 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 BLUE, RED = "blue", "red"  # 蓝字, 红字
+TAKEN_SOME, TAKEN_ALL = "taken:some", "taken:all"
 
 
 class LineFigures(NamedTuple):
@@ -48,6 +49,7 @@ class Entry(NamedTuple):
     rates: dict[str, tuple[int, int, int]]  # rate → lines, amount, tax
     terms: frozenset[str]
     wait_s: int | None  # from code to invoice
+    corrects: str | None  # of a red invoice: the blue one
 
     @property
     def total_fen(self) -> int:
@@ -66,9 +68,10 @@ def entry_of(row: Row) -> Entry:
     clerk, shop = row["clerk"], row["shop"]
     terms = set().union(
         text_terms(row["buyer_name"]), text_terms(row["remark"]), *map(text_terms, items),
-        id_terms(row["number"]), id_terms(row["buyer_id"]),
+        id_terms(row["number"]), id_terms(row["buyer_id"]), id_terms(row["own_number"]), text_terms(row["own_number"]),
     )  # fmt: skip
     terms.update((f"kind:{row['kind']}", f"colour:{colour}", f"clerk:{clerk}", f"shop:{shop}"))
+    terms.update(taken_terms(row["taken_fen"], row["total_fen"]))
     terms.update(f"rate:{rate}" for rate in rates)
     terms.update(f"item:{item}" for item in items)
     made_ms = row["created_at_ms"]
@@ -76,7 +79,16 @@ def entry_of(row: Row) -> Entry:
         row["leaf"], row["merchant_id"], row["number"], row["kind"], colour, clerk, shop, row["issued_on"],
         row["amount_fen"], row["tax_fen"], items, rates, frozenset(terms),
         None if made_ms is None else max(0, (row["issued_at_ms"] - made_ms) // 1000),
+        row["corrects"],
     )  # fmt: skip
+
+
+def taken_terms(taken_fen: int, total_fen: int) -> tuple[str, ...]:
+    """The terms of a blue invoice that red ones took something, or everything, back of. What was taken stays taken, so
+    they are only ever added."""
+    if not taken_fen:
+        return ()
+    return (TAKEN_SOME, TAKEN_ALL) if taken_fen == total_fen else (TAKEN_SOME,)
 
 
 def lines_of(original: bytes) -> list[LineFigures]:

@@ -58,6 +58,16 @@ async def taxes(database: Database, merchant_id: int, first: str, last: str) -> 
     return [TaxRow(*(row[column] for column in range(7))) for row in rows]
 
 
+async def month_sums(database: Database, merchant_id: int, month: str) -> list[tuple[str, str, int, int, int]]:
+    """(kind, colour, invoices, amount, tax) of a month, fen, in that order of kinds and colours."""
+    rows = await database.read(
+        "SELECT kind, colour, sum(invoices), sum(amount_fen), sum(tax_fen) FROM index_days"
+        " WHERE merchant_id = $1 AND day >= $2 AND day <= $3 GROUP BY kind, colour ORDER BY kind, colour",
+        merchant_id, f"{month}-01", f"{month}-31",
+    )  # fmt: skip
+    return [(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
+
+
 async def top_items(database: Database, merchant_id: int, month: str, count: int) -> list[tuple[str, int, int]]:
     """(item, invoices that hold it, their totals in fen) of a month, the largest first."""
     rows = await database.read(

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from piaoma.store import Database, Row, Transaction
 
 from . import bits
-from .entry import DAY_BITS, TOTAL_BITS, TOTAL_ZERO, Entry, day_number, entry_of
+from .entry import DAY_BITS, TOTAL_BITS, TOTAL_ZERO, Entry, day_number, entry_of, taken_terms
 
 TURN_MAX = 512  # invoices taken in by one transaction
 WAIT_BOUNDS_S = (10, 30, 60, 120, 300, 600, 3_600, 86_400, 1 << 40)  # from code to invoice
 
 FOLLOWING = """
 SELECT l.leaf, i.merchant_id, i.number, i.kind, i.buyer_name, i.buyer_id, i.amount_fen, i.tax_fen, i.total_fen,
-       i.remark, i.issued_on, i.issued_at_ms, i.original, c.created_at_ms,
+       i.remark, i.own_number, i.issued_on, i.issued_at_ms, i.original, i.corrects, i.taken_fen, c.created_at_ms,
        coalesce(nullif(i.person_name, ''), c.created_by, '') AS clerk, coalesce(s.name, m.shop_name) AS shop
 FROM log_leaves l
 JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number
@@ -41,6 +41,15 @@ AND t.block = (SELECT max(block) FROM index_blocks b WHERE b.merchant_id = k.a)
 _TERMS = """
 SELECT t.merchant_id, t.term, t.block, t.places FROM {keys} CROSS JOIN index_terms t
 WHERE t.merchant_id = k.a AND t.term = k.b AND t.block = $2
+"""
+_CORRECTED = """
+SELECT t.merchant_id, t.place, i.taken_fen, i.total_fen FROM {keys} CROSS JOIN index_entries t
+JOIN invoices i ON i.merchant_id = t.merchant_id AND i.number = t.number
+WHERE t.merchant_id = k.a AND t.number = k.b
+"""
+_TERMS_BEFORE = """
+SELECT t.merchant_id, t.term, t.block, t.places FROM {keys} CROSS JOIN index_terms t
+WHERE t.merchant_id = k.a AND t.term = k.b
 """
 _KEEP_TERM = """
 INSERT INTO index_terms (merchant_id, term, block, places) VALUES ($1, $2, $3, $4)
@@ -136,7 +145,27 @@ async def _take_in(transaction: Transaction, database: Database, entries: Sequen
             part = mine[start : start + bits.BLOCK - tail.days.size]
             await _extend(transaction, database, merchant_id, tail, part)
             start += len(part)
+    await _mark_corrected(transaction, database, entries)
     await _sum_up(transaction, entries)
+
+
+async def _mark_corrected(transaction: Transaction, database: Database, entries: Sequence[Entry]) -> None:
+    """What red invoices took back of blue ones that are in the index. One that comes after its red invoice, as those of
+    one second may, brings its own marks."""
+    keys = json.dumps(sorted({(each.merchant_id, each.corrects) for each in entries if each.corrects is not None}))
+    rows = await transaction.fetch(_CORRECTED.format(keys=database.dialect.int_text_keys), keys)
+    fresh: dict[tuple[int, str, int], list[int]] = defaultdict(list)
+    for row in rows:
+        block, place = row["place"] >> bits.BLOCK_BITS, row["place"] & (bits.BLOCK - 1)
+        for term in taken_terms(row["taken_fen"], row["total_fen"]):
+            fresh[(row["merchant_id"], term, block)].append(place)
+    wanted = json.dumps(sorted({(merchant_id, term) for merchant_id, term, _ in fresh}))
+    rows = await transaction.fetch(_TERMS_BEFORE.format(keys=database.dialect.int_text_keys), wanted)
+    kept = {(row["merchant_id"], row["term"], row["block"]): bits.decode(bytes(row["places"])) for row in rows}
+    await transaction.execute_many(
+        _KEEP_TERM,
+        [(*key, bits.encode(kept.get(key, 0) | bits.from_places(places))) for key, places in sorted(fresh.items())],
+    )
 
 
 class _Tail:

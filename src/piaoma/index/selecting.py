@@ -16,11 +16,20 @@ import msgspec
 from piaoma.store import Database, Row
 
 from . import bits
-from .entry import DAY_BITS, TOTAL_BITS, TOTAL_ZERO, day_number
+from .entry import BLUE, DAY_BITS, RED, TAKEN_ALL, TAKEN_SOME, TOTAL_BITS, TOTAL_ZERO, day_number
 from .terms import Words, normal, words_of
 
 VERIFY_MAX = 1_000  # invoices whose texts are looked at before a search is answered
 FETCH = 500  # entries read at a time
+
+
+# What of a blue invoice was taken back: the terms that it has, and those that it has not.
+STATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "issued": ((f"colour:{BLUE}",), (TAKEN_SOME,)),
+    "partly_red": ((TAKEN_SOME,), (TAKEN_ALL,)),
+    "wholly_red": ((TAKEN_ALL,), ()),
+    "red": ((f"colour:{RED}",), ()),
+}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -37,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
     shop: str | None = None
     rate: str = ""
     item: str = ""
+    state: str = ""  # one of STATES
     numbers: tuple[str, ...] = ()  # these alone, when there are any
 
     @property
@@ -46,7 +56,13 @@ class Wanted(msgspec.Struct, frozen=True):
             "kind": self.kind or None, "colour": self.colour or None, "clerk": self.clerk, "shop": self.shop,
             "rate": self.rate or None, "item": self.item or None,
         }  # fmt: skip
-        return [f"{name}:{value}" for name, value in chosen.items() if value is not None]
+        wanted, _ = STATES.get(self.state, ((), ()))
+        return [f"{name}:{value}" for name, value in chosen.items() if value is not None] + list(wanted)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Terms that an invoice must not have."""
+        return STATES.get(self.state, ((), ()))[1]
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -70,6 +86,7 @@ class Found(msgspec.Struct, frozen=True):
     shop: str
     corrects: str | None  # of a red invoice: the blue one
     taken_fen: int  # that red invoices took back of it, tax-inclusive
+    own_number: str = ""  # the merchant's order number
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -99,7 +116,8 @@ SELECT t.place FROM {keys} CROSS JOIN index_entries t WHERE t.merchant_id = k.a 
 """
 ENTRIES = """
 SELECT t.place, t.number, i.kind, i.buyer_name, i.buyer_id, i.amount_fen, i.tax_fen, i.total_fen, i.remark, i.issued_on,
-       i.issued_at_ms, i.code_id, t.items, t.rates, t.clerk, t.shop, i.corrects, i.taken_fen
+       i.issued_at_ms, i.code_id, t.items, t.rates, t.clerk, t.shop, i.corrects, i.taken_fen,
+       i.own_number
 FROM {keys} CROSS JOIN index_entries t JOIN invoices i ON i.merchant_id = t.merchant_id AND i.number = t.number
 WHERE t.merchant_id = k.a AND t.place = k.b ORDER BY t.place DESC
 """
@@ -113,6 +131,8 @@ async def select(database: Database, merchant_id: int, wanted: Wanted) -> Select
     for group in ([*words.terms], wanted.facets):
         if group and sets:
             await _narrow_by_terms(database, merchant_id, sets, group)
+    if wanted.without and sets:
+        await _drop(database, merchant_id, sets, wanted.without)
     if wanted.numbers:
         await _narrow_by_numbers(database, merchant_id, sets, wanted.numbers)
     by_block = {row["block"]: row for row in blocks}
@@ -147,6 +167,14 @@ async def _narrow_by_terms(database: Database, merchant_id: int, sets: dict[int,
             _keep(sets, block, places)
 
     await asyncio.to_thread(narrow)
+
+
+async def _drop(database: Database, merchant_id: int, sets: dict[int, int], terms: Sequence[str]) -> None:
+    """Leave out what has one of the terms; they are few."""
+    keys = json.dumps([(merchant_id, term) for term in terms])
+    for row in await database.read(_TERMS.format(keys=database.dialect.int_text_keys), keys):
+        if row["block"] in sets:
+            _keep(sets, row["block"], sets[row["block"]] & ~bits.decode(bytes(row["places"])))
 
 
 def _keep(sets: dict[int, int], block: int, places: int) -> None:
@@ -273,11 +301,11 @@ def _found(row: Row) -> Found:
     return Found(
         row["place"], row["number"], row["kind"], row["buyer_name"], row["buyer_id"], row["amount_fen"], row["tax_fen"],
         row["total_fen"], row["remark"], row["issued_on"], row["issued_at_ms"], row["code_id"], row["items"], rates,
-        row["clerk"], row["shop"], row["corrects"], row["taken_fen"],
+        row["clerk"], row["shop"], row["corrects"], row["taken_fen"], row["own_number"],
     )  # fmt: skip
 
 
 def holds(one: Found, words: Sequence[str]) -> bool:
     """Whether each word stands in one of the texts."""
-    texts = normal("\n".join((one.number, one.buyer_name, one.buyer_id, one.remark, one.items)))
+    texts = normal("\n".join((one.number, one.buyer_name, one.buyer_id, one.remark, one.items, one.own_number)))
     return all(word in texts for word in words)

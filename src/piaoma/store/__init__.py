@@ -6,8 +6,8 @@ tests; the decisions themselves are the pure function ``plan.decide``.
 """
 
 from .audit import Finding, Invariant, audit
-from .channels import channel_since_ms, enter_channel
-from .database import Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
+from .channels import enter_channel
+from .database import Also, Database, Row, SchemaMismatch, StoreLocked, Transaction, WriteConflict, write_block
 from .log import LogFault, Proof, consistency, inclusion, latest_checkpoint, log_entries, log_tile, sequence
 from .migrate import migrate, migrations
 from .open import open_database
@@ -35,6 +35,7 @@ from .red_forms import (
     stop_asking,
     taken_back,
     unsend_form,
+    want_issue,
 )
 from .renew import Renewal, renew
 from .settle import (
@@ -52,13 +53,13 @@ from .submission import NOWHERE, IssueRequest, IssueState, Missing, Origin, Outc
 from .writer import BatchWriter, Overloaded, Sealed
 
 __all__ = [
-    "NOWHERE", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest", "IssueState",
-    "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof", "RedClaim", "RedForm",
-    "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict", "add_block",
-    "add_form", "audit", "blocks_given", "channel_since_ms", "consistency", "due_forms", "due_intents",
-    "earlier_outcome", "enter_channel", "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting",
-    "keep_waiting", "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of",
-    "numbers_left", "open_database", "refuse_form", "renew", "running_low", "send_form", "sequence", "set_quota",
-    "settle_form", "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back", "unsend_form",
-    "used_of_quota", "write_block",
+    "NOWHERE", "Also", "BatchWriter", "Database", "Finding", "FolderLock", "Intent", "Invariant", "IssueRequest",
+    "IssueState", "LogFault", "Missing", "NewForm", "NumberBlock", "Origin", "Outcome", "Overloaded", "Proof",
+    "RedClaim", "RedForm", "Renewal", "Row", "SchemaMismatch", "Sealed", "StoreLocked", "Transaction", "WriteConflict",
+    "add_block", "add_form", "audit", "blocks_given", "consistency", "due_forms", "due_intents", "earlier_outcome",
+    "enter_channel", "find_form", "find_intent", "form_of", "inclusion", "keep_form_waiting", "keep_waiting",
+    "latest_checkpoint", "log_entries", "log_tile", "migrate", "migrations", "milliseconds", "month_of", "numbers_left",
+    "open_database", "refuse_form", "renew", "running_low", "send_form", "sequence", "set_quota", "settle_form",
+    "settle_issued", "settle_refused", "settled", "stop_asking", "taken_back", "unsend_form", "used_of_quota",
+    "want_issue", "write_block",
 ]  # fmt: skip

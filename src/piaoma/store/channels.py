@@ -49,12 +49,6 @@ async def enter_channel(database: Database, channel: str, now: datetime, *, live
     return await write_block(database, work)
 
 
-async def channel_since_ms(database: Database) -> int:
-    """When the present channel came into force."""
-    rows = await database.read("SELECT coalesce(max(since_ms), 0) FROM channels")
-    return int(rows[0][0])
-
-
 async def _leave(transaction: Transaction, channel: str, now: datetime) -> int:
     row = (await transaction.fetch(_UNDER_WAY))[0]
     issues, forms, reports = row[0], row[1], row[2]

@@ -95,6 +95,10 @@ async def write_block(database: Database, work: Callable[[Transaction], Awaitabl
     raise AssertionError("unreachable")
 
 
+# What is written in a block beside its own rows: who changed them, say.
+Also = Callable[[Transaction], Awaitable[None]]
+
+
 class WriteConflict(Exception):
     """Another process changed the same rows first. Nothing was stored; run the block again."""
 

@@ -32,6 +32,7 @@ class CodeRow(msgspec.Struct):
     holder: str | None
     issue_key: str | None
     expires_at_ms: int
+    version: int = 1
 
 
 class IssueRow(msgspec.Struct):
@@ -197,6 +198,8 @@ def _code_refusal(request: IssueRequest, state: State) -> Refusal | None:
         return Refusal("CODE-TAKEN")
     if code.expires_at_ms <= milliseconds(request.issued_at):
         return Refusal("CODE-EXPIRED")
+    if request.code_version not in (None, code.version):
+        return Refusal("CODE-CHANGED")
     return None
 
 

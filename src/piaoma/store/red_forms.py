@@ -17,7 +17,7 @@ from piaoma.invoice.red import RedLine, left
 from piaoma.invoice.red_form import ISSUABLE, PENDING, RedFormState, RedReason, Side, Standing, may_follow
 from piaoma.invoice.refusal import Refusal, refuse
 
-from .database import Database, Row, Transaction, write_block
+from .database import Also, Database, Row, Transaction, write_block
 from .plan import SHANGHAI, milliseconds
 from .reds import TAKEN_BACK
 from .writer import FIRST_CALL_MS
@@ -152,7 +152,7 @@ VALUES ($1, $2, $3, $4, $5, $6, 'submitted', $7, $8, $9, $10, $11, $12, $12, $13
 """
 
 
-async def add_form(database: Database, form: NewForm, now: datetime) -> bool:
+async def add_form(database: Database, form: NewForm, now: datetime, also: Also | None = None) -> bool:
     """Store the intent to raise a form; False when this ``form_id`` was stored before, by whatever request.
 
     Raises ``Refused`` RED-FORM-OPEN when other forms under way leave less of an item than this one takes, so that two
@@ -175,6 +175,8 @@ async def add_form(database: Database, form: NewForm, now: datetime) -> bool:
             form.made_by, form.reason.value, int(form.used), lines, total_fen, int(form.then_issue), now_ms,
             now_ms + FIRST_CALL_MS,
         )  # fmt: skip
+        if also is not None:
+            await also(transaction)
         return True
 
     return await write_block(database, work)
@@ -215,8 +217,9 @@ WHERE merchant_id = $1 AND form_id = $2
 
 
 async def settle_form(
-    database: Database, form: RedForm, state: RedFormState, form_number: str, confirm_until: datetime, now: datetime
-) -> bool:
+    database: Database, form: RedForm, state: RedFormState, form_number: str, confirm_until: datetime, now: datetime,
+    also: Also | None = None,
+) -> bool:  # fmt: skip
     """Record the state that the authority tells. The same state again only sets when it is asked after next. False,
     and nothing is changed, when no form can come from what is stored to this state."""
     query_ms = None
@@ -240,6 +243,8 @@ async def settle_form(
             _SETTLE_FORM, form.merchant_id, form.form_id, state.value, form_number, milliseconds(confirm_until),
             milliseconds(now), query_ms,
         )  # fmt: skip
+        if also is not None:
+            await also(transaction)
         return True
 
     return await write_block(database, work)
@@ -256,7 +261,9 @@ async def refuse_form(database: Database, form: RedForm, refusals: Sequence[Refu
     await write_block(database, work)
 
 
-async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *, unknown: bool, said: str = "") -> None:
+async def keep_form_waiting(
+    database: Database, form: RedForm, now: datetime, *, unknown: bool, said: str = "", also: Also | None = None
+) -> None:
     """Ask again later. ``unknown`` when something may have reached the authority: once unknown, it stays so until it
     is known. A form that was answered before keeps its state. ``said`` is as in ``keep_waiting``."""
 
@@ -268,6 +275,8 @@ async def keep_form_waiting(database: Database, form: RedForm, now: datetime, *,
         delay = FORM_QUERY_DELAYS_S[min(row["attempts"], len(FORM_QUERY_DELAYS_S) - 1)]
         next_ms = milliseconds(now + timedelta(seconds=delay))
         await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms, said)
+        if also is not None:
+            await also(transaction)
 
     await write_block(database, work)
 
@@ -305,6 +314,26 @@ async def stop_asking(database: Database, form: RedForm) -> None:
             " WHERE merchant_id = $1 AND form_id = $2 AND state IN ('01', '04')",
             form.merchant_id, form.form_id,
         )  # fmt: skip
+
+
+async def want_issue(database: Database, form: RedForm, now: datetime, also: Also) -> bool:
+    """Somebody wants the red invoice of a form: from now on it is issued by itself. False when it cannot be."""
+
+    async def work(transaction: Transaction) -> bool:
+        await _lock(transaction, database, form)
+        next_ms = milliseconds(now) + FIRST_CALL_MS
+        wanted = await transaction.execute(_WANT_ISSUE, form.merchant_id, form.form_id, next_ms)
+        if wanted:
+            await also(transaction)
+        return bool(wanted)
+
+    return await write_block(database, work)
+
+
+_WANT_ISSUE = """
+UPDATE red_forms SET then_issue = 1, next_query_at_ms = $3
+WHERE merchant_id = $1 AND form_id = $2 AND state IN ('01', '04') AND issue_key IS NULL
+"""
 
 
 async def due_forms(database: Database, now: datetime) -> list[RedForm]:

@@ -66,6 +66,9 @@ APPLICATION_REASON = "系统从备份恢复过，请店家核对是否已开，�
 _EMPTY_LOG = (
     "DELETE FROM log_leaves", "DELETE FROM log_tiles", "DELETE FROM log_checkpoints", "DELETE FROM log_pending",
 )  # fmt: skip
+# Whoever hands invoices to their buyers follows it again from its beginning; what is there stays as it is.
+_FOLLOW_AGAIN = "UPDATE receiving_cursor SET leaf = 0"
+_CLOSE_MAILBOXES = "UPDATE mailboxes SET open = 0, turn = turn + 1"  # an address that was given up would live again
 # One that was revoked or used up since would live again.
 _LINKS = ("shares", "list_links")
 _EPOCH = """
@@ -87,7 +90,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         for table in _LINKS:
             await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
         await transaction.execute("UPDATE channels SET nonce = $1", new_nonce())
-        for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG):
+        for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG, _FOLLOW_AGAIN, _CLOSE_MAILBOXES):
             await transaction.execute(statement)
         told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()
         await transaction.execute(_LEAVE_TO_SOMEBODY, _NEVER_MS, told)

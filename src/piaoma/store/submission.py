@@ -29,6 +29,7 @@ class Origin(msgspec.Struct, frozen=True):
     till_id: int | None = None
     person_id: int | None = None
     person_name: str = ""
+    own_number: str = ""  # the merchant's order number (自有单号)
 
 
 NOWHERE = Origin()
@@ -72,6 +73,7 @@ class IssueRequest(msgspec.Struct, frozen=True):
     origin: Origin = NOWHERE
     real: bool = False  # a real invoice, not a sample: only for a merchant that is confirmed
     red: RedClaim | None = None
+    code_version: int | None = None  # what its holder has seen of the code; None where nobody could have changed it
     replaces: str = ""  # number of the invoice that this one replaces (换开), which is taken back as a whole before
 
 

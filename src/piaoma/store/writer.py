@@ -173,7 +173,7 @@ WHERE t.merchant_id = k.a AND t.prefix >= $2 AND t.next_sequence <= t.last_seque
 ORDER BY t.merchant_id, t.prefix, t.first_sequence {for_update}
 """
 _LOAD_CODES = """
-SELECT t.merchant_id, t.code_id, t.state, t.holder, t.issue_key, t.expires_at_ms
+SELECT t.merchant_id, t.code_id, t.state, t.holder, t.issue_key, t.expires_at_ms, t.version
 FROM {keys} CROSS JOIN codes t WHERE t.merchant_id = k.a AND t.code_id = k.b
 ORDER BY t.merchant_id, t.code_id {for_update}
 """
@@ -202,7 +202,7 @@ async def _load(transaction: Transaction, database: Database, requests: Sequence
     for row in await fetch(_LOAD_BLOCKS, dialect.int_keys, merchants, first_year):
         state.blocks.setdefault(row[0], []).append(BlockRow(row[1], row[2], row[3], row[4]))
     for row in await fetch(_LOAD_CODES, dialect.int_int_keys, code_keys):
-        state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5])
+        state.codes[(row[0], row[1])] = CodeRow(row[2], row[3], row[4], row[5], row[6])
     issue_keys: set[object] = {(request.merchant_id, request.issue_key) for request in requests}
     issue_keys |= {(key[0], code.issue_key) for key, code in state.codes.items() if code.issue_key is not None}
     for row in await fetch(_LOAD_ISSUES, dialect.int_text_keys, issue_keys):
@@ -226,8 +226,9 @@ WHERE merchant_id = $1 AND code_id = $2 AND issue_key IS NULL
 INSERT_INVOICE = """
 INSERT INTO invoices (merchant_id, number, issue_key, code_id, kind, buyer_name, buyer_id, amount_fen, tax_fen,
                       total_fen, summary, remark, month, issued_on, issued_at_ms, digest, original, quota_fen,
-                      corrects, replaces, shop_id, till_id, person_id, person_name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+                      corrects, replaces, shop_id, till_id, person_id, person_name, own_number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+        $25)
 """
 INSERT_PENDING = "INSERT INTO log_pending (merchant_id, number, salt, commitment) VALUES ($1, $2, $3, $4)"
 _SPEND_QUOTA = "UPDATE quotas SET issued_fen = $3, reserved_fen = $4 WHERE merchant_id = $1 AND month = $2"
@@ -333,6 +334,7 @@ def invoice_values(request: IssueRequest, number: str, sealed: Sealed, quota_fen
         request.origin.till_id,
         request.origin.person_id,
         request.origin.person_name,
+        request.origin.own_number,
     )
 
 

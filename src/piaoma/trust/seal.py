@@ -133,23 +133,8 @@ def sign_value(listed: bytes, path: str, signer: SealSigner, at: datetime) -> by
     Raises ``SignerFault`` when it would not verify, or cannot be had.
     """
     demand(signer.fault_at(at))
-    to_sign = ses.ToSign(
-        {
-            "version": ses.VERSION,
-            "seal": ses.Seal.load(signer.seal),
-            "time": _whole(at),
-            "digest": ses.bits(sm3(listed)),
-            "path": path,
-        }
-    )
-    value = {
-        "to_sign": to_sign,
-        "certificate": signer.certificate,
-        "algorithm": SM2_WITH_SM3,
-        "signature": ses.bits(signer.sign(to_sign.dump())),
-    }
-    der: bytes = ses.Signature(value).dump()
-    return der
+    to_sign = ses.to_sign(signer.seal, _whole(at), sm3(listed), path)
+    return ses.signature(to_sign, signer.certificate, SM2_WITH_SM3, signer.sign(to_sign))
 
 
 def sealed_at(signed_value: bytes) -> datetime:

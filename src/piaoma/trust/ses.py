@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar
 
 from asn1crypto import core
@@ -95,6 +97,46 @@ class Signature(core.Sequence):  # type: ignore[misc]
         ("signature", core.BitString),
         ("time_stamp", core.BitString, {"explicit": 0, "optional": True}),
     ]
+
+
+def to_sign(seal: bytes, at: datetime, digest: bytes, path: str) -> bytes:
+    """A ``ToSign`` in DER, put together from its parts: the classes above take as long as the signature itself. ``at``
+    is UTC, in whole seconds."""
+    return _der(
+        _SEQUENCE,
+        _VERSION
+        + seal
+        + _der(_TIME, f"{at:%Y%m%d%H%M%SZ}".encode())
+        + _bits(digest)
+        + _der(_IA5, path.encode("ascii")),
+    )
+
+
+def signature(signed: bytes, certificate: bytes, algorithm: str, value: bytes) -> bytes:
+    """A ``Signature`` in DER, likewise."""
+    return _der(_SEQUENCE, signed + _der(_OCTETS, certificate) + _identifier(algorithm) + _bits(value))
+
+
+_SEQUENCE, _BITS, _OCTETS, _IA5, _TIME = 0x30, 0x03, 0x04, 0x16, 0x18
+_VERSION = core.Integer(VERSION).dump()
+
+
+def _der(tag: int, contents: bytes) -> bytes:
+    size = len(contents)
+    if size < 0x80:
+        return bytes((tag, size)) + contents
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(length))) + length + contents
+
+
+def _bits(data: bytes) -> bytes:
+    return _der(_BITS, b"\0" + data)
+
+
+@cache
+def _identifier(dotted: str) -> bytes:
+    der: bytes = core.ObjectIdentifier(dotted).dump()
+    return der
 
 
 def bits(data: bytes) -> core.BitString:

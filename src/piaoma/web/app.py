@@ -14,7 +14,9 @@ from piaoma.desk.office import open_office
 
 from . import (
     console,
+    find_shop,
     hand_on,
+    help,
     home,
     installable,
     log,
@@ -24,8 +26,11 @@ from . import (
     reissue,
     scan,
     static_scan,
+    support,
     title_book,
     verify,
+    version,
+    wrong,
 )  # fmt: skip
 from .errors import HANDLERS
 from .middleware import Guard
@@ -33,10 +38,13 @@ from .middleware import Guard
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
 CUSTOMER = [
     *scan.routes, *static_scan.routes, *reissue.routes, *hand_on.routes, *questions.routes, *my.routes,
-    *title_book.routes, *installable.routes,
+    *title_book.routes, *installable.routes, *find_shop.routes, *wrong.routes,
 ]  # fmt: skip
 # Tried in this order.
-ROUTES = [*CUSTOMER, *home.routes, *verify.routes, *log.routes, *console.routes, *operator.routes]
+ROUTES = [
+    *CUSTOMER, *home.routes, *help.routes, *support.routes, *version.routes, *verify.routes, *log.routes,
+    *console.routes, *operator.routes,
+]  # fmt: skip
 
 
 def create_app(config: Config) -> Starlette:

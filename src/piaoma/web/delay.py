@@ -43,6 +43,12 @@ class Delay:
         if len(counts) > KEYS_MAX:
             counts.popitem(last=False)
 
+    def wait(self, request: Request, key: str) -> int:
+        """Seconds until the next try of this key is let through; 0 when it is now. Looking counts no try."""
+        counts: OrderedDict[str, tuple[int, float]] = request.app.state.buckets.get(self, OrderedDict())
+        _, until = counts.get(key, (0, 0.0))
+        return max(0, math.ceil(until - self.clock()))
+
     def passed(self, request: Request, key: str) -> None:
         """It was right: begin from nothing again."""
         request.app.state.buckets.setdefault(self, OrderedDict()).pop(key, None)

@@ -21,6 +21,8 @@ from .signed import pack, unpack
 
 FIELDS_MAX = 500
 FIELD_MAX = 20_000  # characters
+UPLOAD_FIELDS_MAX = 10  # beside the file
+FILE_NAME_MAX = 100  # characters of the name of a file; its end is kept
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -57,6 +59,24 @@ async def read_photo(request: Request) -> bytes:
     return data
 
 
+async def read_upload(request: Request, name: str, bytes_max: int, too_large: str) -> tuple[dict[str, str], str, bytes]:
+    """The fields of an upload, and its one file: its name and its bytes; the bytes are empty when there is none.
+
+    Raises ``Refused`` REQUEST-STALE, and ``too_large``, which is a cause.
+    """
+    if not same_origin(request.scope):
+        raise refuse("REQUEST-STALE")
+    async with request.form(max_files=1, max_fields=UPLOAD_FIELDS_MAX) as form:
+        fields = {key: value for key, value in form.items() if isinstance(value, str) and len(value) <= FIELD_MAX}
+        file = form.get(name)
+        if not isinstance(file, UploadFile):
+            return fields, "", b""
+        data = await file.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise refuse(too_large, name)
+    return fields, (file.filename or "")[-FILE_NAME_MAX:], data
+
+
 class Confirmation(msgspec.Struct, frozen=True, array_like=True):
     """What a confirm button stands for. Signed, so that what was shown is what is issued."""
 
@@ -65,6 +85,7 @@ class Confirmation(msgspec.Struct, frozen=True, array_like=True):
     issue_key: str
     buyer: Buyer
     in_front: bool = False  # the browser keeps this title in front already
+    version: int = 1  # of the offer that was shown
 
 
 def new_issue_key() -> str:

@@ -72,7 +72,8 @@ async def share(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     """The ticket as a picture, to keep by a long press where files cannot be saved."""
     found, issued = await held_invoice(request)
-    return render(request, "scan/picture.html", token=found.code.token, number=issued.number, carried=carried(request),
+    return render(request, "scan/picture.html", token=found.code.token, number=issued.number, invoice=issued,
+                  carried=carried(request),
                   own_link=office_of(request).own_link(found.code.merchant_id, found.code.code_id),
                   app=app_of(request))  # fmt: skip
 
@@ -93,7 +94,10 @@ async def show_shared(request: Request) -> Response:
     if request.method == "GET":
         await note_share_used(office, handed, downloaded=False)
     keeps_books = not stated.buyer.natural_person
-    view: dict[str, Any] = {"share": handed, "ticket": ticket_of(stated), "keeps_books": keeps_books, "carried": ""}
+    # Whoever gets the link may be about to pay for it: the original never changes, what became of it does.
+    invoice = await records.invoice(office, handed.merchant_id, handed.number)
+    view: dict[str, Any] = {"share": handed, "ticket": ticket_of(stated), "invoice": invoice,
+                            "keeps_books": keeps_books, "carried": ""}  # fmt: skip
     return render(request, "scan/shared.html", app=app_of(request), **view)
 
 

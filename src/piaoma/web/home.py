@@ -1,4 +1,4 @@
-"""Pages for everybody: home, help for every cause, health."""
+"""Pages for everybody: home, static files, health."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from starlette.routing import Route
 from piaoma.codes.token import canonical
 from piaoma.desk.static_codes import is_static
 from piaoma.documents.formats.json_document import SCHEMA_PATH, json_schema
-from piaoma.invoice.refusal import Refusal, Refused, causes
+from piaoma.invoice.refusal import Refusal, Refused
 
-from .errors import explained
 from .page import compressed, office_of, render, static_files
 
 YEAR_SECONDS = 365 * 86400
@@ -28,35 +27,6 @@ async def home(request: Request) -> Response:
         kind = "t" if is_static(office_of(request), typed) else "s"
         return RedirectResponse(f"/{kind}/{canonical(typed)}", 303)
     return render(request, "home.html")
-
-
-async def help_index(request: Request) -> Response:
-    """Every cause, searchable."""
-    wanted = request.query_params.get("q", "").strip()[:80]
-    rows = []
-    for code in sorted(causes()):
-        row = explained_plainly(request, code)
-        if not wanted or wanted.lower() in f"{code} {row['what']} {row['remedy']}".lower():
-            rows.append(row)
-    return render(request, "help.html", rows=rows, wanted=wanted)
-
-
-async def help_cause(request: Request) -> Response:
-    """What one cause means and what to do."""
-    code = request.path_params["cause"].upper()
-    if code not in causes():
-        raise Refused(Refusal("PAGE-NOT-FOUND"))
-    return render(request, "help_cause.html", row=explained_plainly(request, code))
-
-
-def explained_plainly(request: Request, code: str) -> dict[str, str]:
-    """A cause without the figures of a case."""
-
-    class _Blank(dict[str, str]):
-        def __missing__(self, key: str) -> str:
-            return "…"
-
-    return explained(request, (Refusal(code, "", _Blank()),))[0]
 
 
 async def static(request: Request) -> Response:
@@ -96,8 +66,6 @@ async def ready(request: Request) -> Response:
 
 routes = [
     Route("/", home),
-    Route("/help", help_index),
-    Route("/help/{cause}", help_cause),
     Route("/static/{hash}/{name}", static),
     Route("/favicon.ico", icon),
     Route(SCHEMA_PATH, schema),

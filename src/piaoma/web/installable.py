@@ -54,7 +54,8 @@ async def manifest(request: Request) -> Response:
 def _worker() -> bytes:
     """The worker's script, with what it keeps from the start; its name changes with every byte of that."""
     text = (resources.files(__package__) / "worker.js").read_text(encoding="utf-8")
-    shell = ["/offline", "/help", *(static_files()[name][0] for name in ("base.css", "scan.js"))]
+    files = ("base.css", "scan.js", "help.css", "help.js")
+    shell = ["/offline", "/help", "/help/all", *(static_files()[name][0] for name in files)]
     version = hashlib.sha256(f"{text}{shell}".encode()).hexdigest()[:12]
     return (
         text.replace("SHELL_ADDRESSES", msgspec.json.encode(shell).decode()).replace("SHELL_VERSION", version).encode()

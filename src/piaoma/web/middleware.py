@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
 PHOTO_BODY_MAX = 8 * 1024 * 1024 + 4096  # only where a photo is uploaded
-VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked at once
-_VERIFY = ("/verify", "/api/v1/verify")
+VERIFY_BODY_MAX = 32 * 1024 * 1024  # all files that are checked, or received, at once
+SHEET_BODY_MAX = 4 * 1024 * 1024 + 8192  # of a sheet of sales
+_VERIFY = ("/verify", "/api/v1/verify", "/console/received")
+_STATEMENT = "/console/payments"  # where a statement is uploaded, as large as a photo
 PATH_MAX = 2_000  # characters of path and query together
 SLOW_MS = 1_000
 HEADERS_MAX = 64 * 1024  # bytes of all headers
@@ -25,6 +27,7 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
     " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_OWN = {b"content-security-policy", b"permissions-policy"}
 _ALWAYS = (b"referrer-policy", b"strict-transport-security")
 _log = structlog.get_logger("piaoma.web")
 _PROCESS = secrets.token_hex(4)  # so that the ids of two processes differ
@@ -92,8 +95,8 @@ class Guard:
                 headers.append((b"x-request-id", request_id.encode()))
                 # A redirect shows nothing: what a page may do does not concern it.
                 given = self._always if 300 <= status < 400 else self._headers
-                stricter = any(name == b"content-security-policy" for name, _ in headers)  # a page has its own
-                headers.extend(pair for pair in given if not (stricter and pair[0] == b"content-security-policy"))
+                own = {name for name, _ in headers} & _OWN  # a page may have its own
+                headers.extend(pair for pair in given if pair[0] not in own)
             await send(message)
 
         try:
@@ -110,7 +113,9 @@ def _limit(path: str) -> int:
     """Bytes that the body of a request to a path may have."""
     if path in _VERIFY:
         return VERIFY_BODY_MAX
-    return PHOTO_BODY_MAX if path.endswith("/photo") else BODY_MAX
+    if path == "/console/batches":
+        return SHEET_BODY_MAX
+    return PHOTO_BODY_MAX if path.endswith("/photo") or path == _STATEMENT else BODY_MAX
 
 
 def shown_path(path: str) -> str:
@@ -118,7 +123,7 @@ def shown_path(path: str) -> str:
     parts = path.split("/")
     if len(parts) > 2 and parts[1] in ("s", "t", "a", "h", "join", "recover"):
         parts[2] = "…"
-    if len(parts) > 3 and parts[1:3] == ["my", "link"]:
+    if len(parts) > 3 and (parts[1:3] == ["my", "link"] or parts[1] == "support"):
         parts[3] = "…"
     return "/".join(parts)[:PATH_MAX]
 

@@ -12,7 +12,7 @@ from piaoma.desk import operators, sessions
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 
-from . import cookies, forms
+from . import cookies, forms, operation
 from .console.access import read_form, session_secret
 from .console.account import number_of
 from .errors import explained, status_of
@@ -44,7 +44,8 @@ async def queue(request: Request, session: Session) -> Response:
 async def _queue_page(request: Request, session: Session, refusals: tuple[Refusal, ...] = ()) -> Response:
     wanted = request.query_params.get("q", "")
     return render(
-        request, "operator.html", status_of(refusals) if refusals else 200, wanted=wanted, csrf=request.state.csrf,
+        request, "operator/queue.html", status_of(refusals) if refusals else 200, wanted=wanted,
+        csrf=request.state.csrf,
         found=await operators.queue(office_of(request), wanted), errors=explained(request, refusals),
         operator=session.name,
     )  # fmt: skip
@@ -78,6 +79,14 @@ async def log_out(request: Request, session: Session) -> Response:
 
 routes = [
     Route("/operator", page(queue)),
+    Route("/operator/tickets", page(operation.ticket_list)),
+    Route("/operator/tickets/{merchant_id}/{ticket_id}", page(operation.ticket), methods=["GET", "POST"]),
+    Route("/operator/health", page(operation.health), methods=["GET", "POST"]),
+    Route("/operator/retention", page(operation.keeping), methods=["GET", "POST"]),
+    Route("/operator/announcements", page(operation.announcing), methods=["GET", "POST"]),
+    Route("/operator/audits", page(operation.auditing), methods=["GET", "POST"]),
+    Route("/operator/trail", page(operation.trail)),
+    Route("/operator/merchants/{merchant_id}", page(operation.merchant), methods=["GET", "POST"]),
     Route("/operator/logout", page(log_out), methods=["POST"]),
     Route("/operator/{merchant_id}", page(change), methods=["POST"]),
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tomllib
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,14 +17,17 @@ from starlette.responses import Response
 
 from piaoma.desk.office import Office
 from piaoma.index import printed_rate
-from piaoma.invoice.money import format_yuan
+from piaoma.invoice.money import format_yuan, from_fen
 from piaoma.invoice.rates import printed
 from piaoma.invoice.refusal import Language
 from piaoma.invoice.taxpayer_id import grouped
 from piaoma.invoice.words import to_words
 
+from .middleware import shown_path
+
 LANGUAGE_COOKIE, BIG_COOKIE = "pm_l", "pm_b"
 PACK_BYTES_MIN, PACK_LEVEL = 600, 6
+SHOWN_PATH_MAX = 200  # characters of a page's address that go along to support
 
 
 @cache
@@ -63,11 +67,25 @@ def _environment() -> jinja2.Environment:
     environment.filters["rate"] = printed
     environment.filters["rate_text"] = printed_rate
     environment.filters["yuan"] = format_yuan
+    environment.filters["fen"] = lambda fen: format_yuan(from_fen(fen))
     environment.filters["inwords"] = to_words
     environment.filters["grouped"] = grouped
     environment.filters["clock"] = lambda moment: f"{moment:%Y-%m-%d %H:%M}"
     environment.filters["seconds"] = lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}"
     return environment
+
+
+@cache
+def version() -> str:
+    """The release and what the pages are made of: it changes whenever a page, a style or a script does."""
+    digest = hashlib.sha256()
+    for name, (address, _) in sorted(static_files().items()):
+        digest.update(f"{name}{address}".encode())
+    loader = _environment().loader
+    assert loader is not None
+    for name in loader.list_templates():
+        digest.update(loader.get_source(_environment(), name)[0].encode())
+    return f"{metadata.version('piaoma')}+{digest.hexdigest()[:8]}"
 
 
 def office_of(request: Request) -> Office:
@@ -127,6 +145,14 @@ def is_big(request: Request) -> bool:
     return (request.query_params.get("big") or request.cookies.get(BIG_COOKIE)) == "1"
 
 
+def _support_query(request: Request, errors: Sequence[Mapping[str, str]]) -> str:
+    """What goes along from this page to support: where, which request, which cause; no token of an address."""
+    told = {"page": shown_path(request.url.path)[:SHOWN_PATH_MAX], "request": request.scope["state"]["request_id"]}
+    if errors:
+        told["cause"] = errors[0]["cause"]
+    return urlencode(told, safe="/")
+
+
 def html(request: Request, template: str, /, **view: Any) -> str:
     """The text of a page."""
     language = language_of(request)
@@ -143,6 +169,8 @@ def html(request: Request, template: str, /, **view: Any) -> str:
         "sandbox": office.config.sandbox,
         "support": office.config.support,
         "request_id": request.scope["state"]["request_id"],
+        "version": version(),
+        "support_query": _support_query(request, view.get("errors") or ()),
         "path": request.url.path,
         "session": None,
         "refresh": 0,

@@ -17,7 +17,7 @@ from piaoma.codes.pickup import pickup_code
 from piaoma.codes.title_qr import read_title
 from piaoma.codes.token import canonical, unseal
 from piaoma.delivery import likely_address, masked
-from piaoma.desk import deliver, opens, receipts, records, relations, shelf
+from piaoma.desk import code_requests, deliver, opens, receipts, records, relations, shelf
 from piaoma.desk.codes import CodeState
 from piaoma.desk.mint import draft_of
 from piaoma.desk.reissue import customers_refusal
@@ -31,7 +31,7 @@ from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.invoice.title_text import parse_title_text
 from piaoma.store import IssueState
 
-from . import cookies, forms
+from . import cookies, forms, wrong
 from .errors import explained, status_of
 from .files import TYPES as FILE_KINDS
 from .files import file_response
@@ -71,7 +71,7 @@ async def _page(
         # Agreed to and not issued yet: its own page tells how it stands.
         return RedirectResponse(f"/a/{found.code.token}{carried(request)}", 303)
     if found.state in OPEN_STATES and found.merchant.state == "active":
-        return _offer_page(request, found, holder, errors, typed)
+        return await _offer_page(request, found, holder, errors, typed)
     if found.mine and found.invoice is not None:
         return await _result_page(request, found, errors)
     if found.mine and found.state in WAITING_STATES:
@@ -81,13 +81,15 @@ async def _page(
     return render(request, "scan/closed.html", status, **view)
 
 
-def _offer_page(
+async def _offer_page(
     request: Request, found: Scan, holder: str, errors: tuple[Refusal, ...], typed: Buyer | None,
     taken: Buyer | None = None,
 ) -> Response:  # fmt: skip
     """Shop, amount and lines; the title; the one button. ``taken`` is a title that no cookie will bring back."""
     wallet = cookies.wallet_of(request)
     locked = found.code.offer.buyer
+    code = found.code
+    asked = await code_requests.latest(office_of(request), code.merchant_id, code.code_id, holder)
     # A 专票 never goes to a natural person, so such titles are not offered for one.
     titles = [kept for kept in wallet.titles if not title_faults(found, kept)] if taken is None else [taken]
     editing = locked is None and (typed is not None or "title" in request.query_params or not titles)
@@ -96,7 +98,9 @@ def _offer_page(
     if title is not None and not editing:
         confirmation = forms.sign_confirmation(
             request,
-            forms.Confirmation(found.code.token, holder, forms.new_issue_key(), title, title in wallet.titles[:1]),
+            forms.Confirmation(
+                code.token, holder, forms.new_issue_key(), title, title in wallet.titles[:1], code.version
+            ),
         )
     shown = errors or found.code.refusals
     view = {
@@ -115,6 +119,13 @@ def _offer_page(
         "failed": any(not refusal.field for refusal in shown),
         "special": found.code.kind.name == "SPECIAL",
         "mended": "mended" in request.query_params,
+        "asked": asked,
+        "may_ask": code_requests.may_ask(found.merchant, code),
+        "changes": wrong.changes(office_of(request), found)
+        if any(one.cause == "CODE-CHANGED" for one in errors) or (asked and asked.state == "accepted")
+        else [],
+        "live": wrong.shown_state(found, asked) if asked and asked.state == "waiting" else "",
+        "refresh": REFRESH_SECONDS[2] if asked and asked.state == "waiting" else 0,
     }
     return render(request, "scan/offer.html", status_of(errors) if errors else 200, **view)
 
@@ -210,7 +221,7 @@ async def keep_title(request: Request) -> Response:
         response = RedirectResponse(f"/s/{token}{'?mended=1' if mended else ''}", 303)
     else:
         # Opening the page left no cookie in this browser, so a redirect would lose the title: the button holds it.
-        response = _offer_page(request, found, holder, (), None, taken=title)
+        response = await _offer_page(request, found, holder, (), None, taken=title)
         cookies.keep_holder(request, response, holder)
     cookies.keep_wallet(request, response, cookies.used(wallet, title))
     return response
@@ -241,7 +252,9 @@ async def do_confirm(request: Request) -> Response:
     if email:
         email = deliver.check_address(email)
     try:
-        outcome = await confirm(office, token, holder, agreed.buyer, issue_key=agreed.issue_key, email=email)
+        outcome = await confirm(
+            office, token, holder, agreed.buyer, issue_key=agreed.issue_key, email=email, version=agreed.version
+        )
     except Refused as refused:
         found = await scan(office, token, holder)
         return await _page(request, found, holder, refused.refusals, agreed.buyer)
@@ -336,9 +349,13 @@ async def show_preview(request: Request) -> Response:
 
 async def state(request: Request) -> Response:
     """The state, for scripts."""
-    found, _ = await scanned(request)
+    found, holder = await scanned(request)
     return JSONResponse(
-        {"state": found.state.value, "mine": found.mine, "number": found.code.number if found.mine else None}
+        {
+            "state": await _shown(request, found, holder),
+            "mine": found.mine,
+            "number": found.code.number if found.mine else None,
+        }
     )
 
 
@@ -348,13 +365,21 @@ async def seen(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def _shown(request: Request, found: Scan, holder: str) -> str:
+    """The state as pages wait for it to change."""
+    if found.state not in OPEN_STATES:
+        return found.state.value
+    asked = await code_requests.latest(office_of(request), found.code.merchant_id, found.code.code_id, holder)
+    return wrong.shown_state(found, asked)
+
+
 async def events(request: Request) -> Response:
     """The state as server-sent events until it is final."""
     seen, holder = await scanned(request)
 
     async def read_state() -> tuple[str, bool]:
         found = await scan(office_of(request), seen.code.token, holder, granted=seen.mine)
-        return found.state.value, found.state not in (*OPEN_STATES, *WAITING_STATES)
+        return await _shown(request, found, holder), found.state not in (*OPEN_STATES, *WAITING_STATES)
 
     return stream_state(request, read_state)
 

@@ -29,6 +29,7 @@ from piaoma.desk.sales import find_sale
 from piaoma.desk.scan import unlock
 from piaoma.desk.static_codes import StaticCode
 from piaoma.invoice import taxpayer_id
+from piaoma.invoice.draft import InvoiceKind
 from piaoma.invoice.money import parse_amount
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, Refused, refuse
@@ -44,7 +45,7 @@ from .signed import pack, unpack
 from .throttle import Throttle
 
 FINAL_STATES = (ApplicationState.REFUSED, ApplicationState.WITHDRAWN, ApplicationState.EXPIRED)
-TYPED_FIELDS = ("total", "paid_on", "name", "taxpayer_id", "person_name", "block", "email", "title")
+TYPED_FIELDS = ("total", "paid_on", "name", "taxpayer_id", "person_name", "block", "email", "title", "special")
 
 _strangers = Throttle(burst=60, per_minute=60)  # tokens that are not ours, from one address
 _applications = Throttle(burst=20, per_minute=10)  # of one code from one address; guests may share one
@@ -158,7 +159,8 @@ def _wanted(request: Request, form: dict[str, str]) -> Wanted:
         faults += refused.refusals
     if faults:
         raise Refused(*faults)
-    return Wanted(total, paid_on, title, email)
+    kind = InvoiceKind.SPECIAL if "special" in form else InvoiceKind.GENERAL
+    return Wanted(total, paid_on, title, email, kind)
 
 
 def _name_of(title: Buyer) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import msgspec
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +20,6 @@ from starlette.routing import Route
 from piaoma.desk import sessions
 from piaoma.desk.merchant import Merchant, merchant
 from piaoma.desk.verify import File, verify_files, verify_typed
-from piaoma.documents.check import FILE_BYTES_MAX
 from piaoma.documents.facts import Facts
 from piaoma.documents.receiving import Result, result_of
 from piaoma.invoice.money import parse_amount
@@ -31,11 +30,10 @@ from .errors import explained, status_of
 from .middleware import BodyTooLarge, same_origin
 from .page import language_of, office_of, render
 from .throttle import Throttle
+from .uploads import FIELDS_MAX, NAME_MAX, read_files
 
 FILES_MAX = 20
 LIMIT_COSTS = 10  # files that one counts for which went beyond a limit
-FIELDS_MAX = 60  # of a form, files among them
-NAME_MAX = 200  # characters of a file's name that are kept
 TYPED_MAX = 40  # characters of a typed field
 
 _checks = Throttle(burst=40, per_minute=60)
@@ -53,7 +51,7 @@ async def check(request: Request) -> Response:
         if not same_origin(request.scope):
             raise refuse("REQUEST-STALE")
         async with request.form(max_files=FIELDS_MAX, max_fields=FIELDS_MAX) as form:
-            files = await _files(form)
+            files = await read_files(form, FILES_MAX)
             typed = {name: _text(form, name) for name in ("number", "date", "amount")}
         if files:
             results = await _results(request, files, reader)
@@ -74,7 +72,7 @@ async def check_by_program(request: Request) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=FIELDS_MAX, max_fields=FIELDS_MAX) as form:
-            files = await _files(form)
+            files = await read_files(form, FILES_MAX)
     else:
         body = await request.body()
         files = [File(request.query_params.get("name", "")[:NAME_MAX], body)] if body else []
@@ -126,18 +124,6 @@ async def _reader(request: Request) -> Merchant | None:
     if session is None or session.merchant_id == sessions.NO_MERCHANT:
         return None
     return await merchant(office_of(request), session.merchant_id)
-
-
-async def _files(form: FormData) -> list[File]:
-    """The files of a form, whatever its fields are called; a field without a file is skipped.
-
-    Raises ``Refused`` FILE-TOO-MANY.
-    """
-    sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    chosen = [one for one in sent if one.filename or one.size]
-    if len(chosen) > FILES_MAX:
-        raise refuse("FILE-TOO-MANY", "photo", have=len(chosen), max=FILES_MAX)
-    return [File((one.filename or "")[-NAME_MAX:], await one.read(FILE_BYTES_MAX + 1)) for one in chosen]
 
 
 def _text(form: FormData, name: str) -> str:

@@ -2,7 +2,7 @@
 // Copies for when there is no network. Only pages named here are kept, only in this browser, and only as a fallback:
 // the network is always asked first. A code's pages are left alone: an old state there would be a lie.
 const SHELL = 'shell-SHELL_VERSION', PAGES = 'pages', WAIT_MS = 6000;
-const KEPT = /^\/(?:my|titles|privacy|help(?:\/[A-Z0-9-]+)?|console\/codes)?$/;
+const KEPT = /^\/(?:my|titles|privacy|help(?:\/[A-Za-z0-9-]+)?|console\/codes)?$/;
 const CHANGING = /^\/(?:my|titles|console)(?:\/|$)/;
 
 self.addEventListener('install', function (event) {
@@ -28,8 +28,11 @@ function keep(path, response) {
   }
   return response;
 }
+// All of the help is one page, kept from the start: it stands in for any page of the help that was not seen before.
 function copyOf(path) {
-  return caches.match(path).then(function (copy) { return copy || caches.match('/offline'); });
+  return caches.match(path).then(function (copy) {
+    return copy || caches.match(path.indexOf('/help') === 0 ? '/help/all' : '/offline');
+  });
 }
 
 self.addEventListener('fetch', function (event) {

@@ -22,11 +22,16 @@ from piaoma.invoice.refusal import Refusal, Refused, refuse
 
 from ..codes import Meaning, Told
 from ..contract import (
+    APPLY_ELSEWHERE,
     Block,
-    MonthSummary,
+    LedgerEntry,
+    MonthSum,
     NotTaken,
     Numbering,
     OutcomeUnknown,
+    QuotaAnswer,
+    QuotaRequest,
+    QuotaState,
     RedFormAnswer,
     RedFormRequest,
     RemoteAnswer,
@@ -271,19 +276,27 @@ class Leqi:
         """See ``Channel.query_red_form``."""
         return await self._forms.query(request)
 
-    async def confirm_month(self, summary: MonthSummary) -> bool:
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """No service tells them before they are confirmed."""
+        return None
+
+    async def confirm_month(self, taxpayer_id: str, month: str, sums: Sequence[MonthSum]) -> Sequence[Refusal]:
         """See ``Channel.confirm_month``: CXFPHZQRXX first, SCFPHZQRXX when nothing stands there."""
-        platform = self._line.settings.platform
-        wanted = summed(summary, platform)
+        wanted = summed(taxpayer_id, month, sums, self._line.settings.platform)
         asked = {name: wanted[name] for name in ("xsfnsrsbh", "ywlx", "ptbh", "yf")}
         told, fields = await self._line.ask("CXFPHZQRXX", "month", asked)
-        if told.meaning is Meaning.MISSING:
-            try:
-                told, fields = await self._line.submit("SCFPHZQRXX", "month", wanted, summary.month)
-            except OutcomeUnknown as unknown:
-                raise Unavailable(f"unknown, asked later: {unknown.said}") from None
-            return told.meaning is Meaning.DONE
-        return told.meaning is Meaning.DONE and same_figures(fields, wanted)
+        if told.meaning is Meaning.DONE:
+            return () if same_figures(fields, wanted) else (Refusal("CHANNEL-MONTH", "", {"have": told.said}),)
+        told, _ = await self._line.submit("SCFPHZQRXX", "month", wanted, month)
+        if told.meaning is Meaning.REFUSED:
+            return (told.refusal(),)
+        if told.meaning is not Meaning.DONE:
+            raise OutcomeUnknown(month, told.said)
+        return ()
+
+    async def confirmed_month(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """It knows no kinds, so nothing comes back as it was sent: ``confirm_month`` looks for itself."""
+        return None
 
     # ── what this channel does not do ────────────────────────────────────────────────────────────────────────────────
 
@@ -302,6 +315,18 @@ class Leqi:
     async def arrived(self) -> Sequence[RemoteAnswer]:
         """Nothing comes by itself."""
         return ()
+
+    async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:
+        """No service lists them."""
+        return ()
+
+    async def apply_quota(self, request: QuotaRequest) -> QuotaAnswer:
+        """No service takes it: it is asked for in the tax office's own portal."""
+        return QuotaAnswer(request.serial, QuotaState.REFUSED, said=APPLY_ELSEWHERE)
+
+    async def query_quota_request(self, serial: str) -> QuotaAnswer | None:
+        """Nothing was ever asked for."""
+        return None
 
     async def close(self) -> None:
         """See ``Channel.close``."""

@@ -12,10 +12,11 @@ from decimal import Decimal
 
 from piaoma.invoice.draft import ZeroKind
 from piaoma.invoice.issued import IssuedInvoice, PricedLine
+from piaoma.invoice.money import from_fen
 from piaoma.invoice.red import items
 from piaoma.invoice.red_form import Side
 
-from ..contract import MonthSummary, RedFormRequest
+from ..contract import MonthSum, RedFormRequest
 
 BLUE, RED = "0", "1"
 SIDES = {Side.SELLER: "0", Side.BUYER: "1"}
@@ -142,20 +143,15 @@ def sums_of(request: RedFormRequest) -> dict[str, Decimal]:
     }
 
 
-def summed(summary: MonthSummary, platform: str) -> dict[str, object]:
-    """The fields of SCFPHZQRXX."""
-    return {
-        "xsfnsrsbh": summary.taxpayer_id,
-        "ywlx": "0",
-        "ptbh": platform,
-        "yf": summary.month,
-        "lzfpsl": str(summary.blue_count),
-        "lzfpje": summary.blue_amount,
-        "lzfpse": summary.blue_tax,
-        "hzfpsl": str(summary.red_count),
-        "hzfpje": summary.red_amount,
-        "hzfpse": summary.red_tax,
-    }
+def summed(taxpayer_id: str, month: str, sums: Sequence[MonthSum], platform: str) -> dict[str, object]:
+    """The fields of SCFPHZQRXX, which knows colours and no kinds."""
+    fields: dict[str, object] = {"xsfnsrsbh": taxpayer_id, "ywlx": "0", "ptbh": platform, "yf": month}
+    for colour, names in (("blue", SUMMED[:3]), ("red", SUMMED[3:])):
+        ours = [one for one in sums if one.colour == colour]
+        fields[names[0]] = str(sum(one.invoices for one in ours))
+        fields[names[1]] = from_fen(sum(one.amount_fen for one in ours))
+        fields[names[2]] = from_fen(sum(one.tax_fen for one in ours))
+    return fields
 
 
 SUMMED = ("lzfpsl", "lzfpje", "lzfpse", "hzfpsl", "hzfpje", "hzfpse")

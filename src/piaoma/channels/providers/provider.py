@@ -24,11 +24,16 @@ from piaoma.invoice.refusal import Refusal
 
 from ..codes import Meaning, Table, Told
 from ..contract import (
+    APPLY_ELSEWHERE,
     Block,
-    MonthSummary,
+    LedgerEntry,
+    MonthSum,
     NotTaken,
     Numbering,
     OutcomeUnknown,
+    QuotaAnswer,
+    QuotaRequest,
+    QuotaState,
     RedFormAnswer,
     RedFormRequest,
     RemoteAnswer,
@@ -241,9 +246,29 @@ class Provider(ABC):
         """A provider knows what it issued."""
         return ()
 
-    async def confirm_month(self, summary: MonthSummary) -> bool:
-        """The provider's own platform does it."""
-        return True
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """No provider's call tells them."""
+        return None
+
+    async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:
+        """Nor lists them."""
+        return ()
+
+    async def confirm_month(self, taxpayer_id: str, month: str, sums: Sequence[MonthSum]) -> Sequence[Refusal]:
+        """It is done on the provider's own pages."""
+        return (Refusal("CHANNEL-ELSEWHERE"),)
+
+    async def confirmed_month(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """Not known."""
+        return None
+
+    async def apply_quota(self, request: QuotaRequest) -> QuotaAnswer:
+        """No call takes it."""
+        return QuotaAnswer(request.serial, QuotaState.REFUSED, said=APPLY_ELSEWHERE)
+
+    async def query_quota_request(self, serial: str) -> QuotaAnswer | None:
+        """Nothing was ever asked for."""
+        return None
 
     async def close(self) -> None:
         """See ``Channel.close``."""

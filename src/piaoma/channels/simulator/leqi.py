@@ -130,7 +130,7 @@ class LeqiDesk:
             return _no("51", "与平台汇总不一致")
         async with self._ledger.write() as transaction:
             await transaction.execute(
-                "INSERT INTO authority_months (taxpayer_id, month, figures) VALUES ($1, $2, $3)"
+                "INSERT INTO authority_leqi_months (taxpayer_id, month, figures) VALUES ($1, $2, $3)"
                 " ON CONFLICT (taxpayer_id, month) DO UPDATE SET figures = excluded.figures",
                 asked["xsfnsrsbh"], asked["yf"], json.dumps(asked, ensure_ascii=False, default=str),
             )  # fmt: skip
@@ -138,7 +138,7 @@ class LeqiDesk:
 
     async def _cxfphzqrxx(self, asked: Fields, switches: Switches) -> Fields:
         rows = await self._ledger.read(
-            "SELECT figures FROM authority_months WHERE taxpayer_id = $1 AND month = $2",
+            "SELECT figures FROM authority_leqi_months WHERE taxpayer_id = $1 AND month = $2",
             asked["xsfnsrsbh"], asked["yf"],
         )  # fmt: skip
         return _OK | json.loads(rows[0][0]) if rows else _no("01", "没有汇总确认信息")

@@ -48,15 +48,35 @@ class Tag(msgspec.Struct, frozen=True):
     objects: tuple[int, ...]
 
 
+# A text of the form: x y text size font colour align width, as ``Layer.text`` takes them.
+Label = tuple[float, float, str, float, int, str, str, float]
+Rule = tuple[float, float, float, float]
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What invoices whose values take the same room have in common on a page: labels and rules."""
+
+    labels: tuple[Label, ...]
+    rules: tuple[Rule, ...]
+
+    def drawn(self, ids: Ids, subsets: Mapping[int, Subset] | None = None) -> str:
+        """Its objects."""
+        layer = Layer(ids, subsets=subsets)
+        for x, y, text, size, font, colour, align, width in self.labels:
+            layer.text(x, y, text, size, font, colour=colour, align=align, width=width)
+        layer.lines(self.rules)
+        return layer.xml
+
+
 class PageForm:
-    """One page, drawn: ``template`` has what every invoice has, ``values`` what this one says."""
+    """One page: ``form`` is what many invoices have, ``values`` is drawn and says what is this one's."""
 
     def __init__(
         self, ids: Ids, ticket: Ticket, symbol: Symbol, page: Page, subsets: Mapping[int, Subset] | None = None
     ) -> None:
-        self.template, self.values = Layer(ids, subsets=subsets), Layer(ids, subsets=subsets)
-        self.marks = Layer(ids, plain=True, subsets=subsets)
+        self.values = Layer(ids, subsets=subsets)
         self.tags: list[Tag] = []
+        self._labels: list[Label] = []
         self._page = page
         self._rules = [(65.5, 18.0, 138.5, 18.0), (65.5, 19.0, 138.5, 19.0)]
         self._head(ticket, symbol)
@@ -71,12 +91,14 @@ class PageForm:
             self._rows("Note", 12.2, 37 - _drop(page.remark.size), page.remark, REMARK_WIDTH)
         if page.foot:
             self.values.text(5.5, page.height - 11, page.foot, 8, KAI, colour=RED, align="right", width=199)
-        self._frame()
         if ticket.mark:
-            self._sample(ticket.mark)
+            # The mark itself is an annotation; the note stands on the page, for readers that show none.
+            self._labels.append((4.5, page.height - 5, SAMPLE_NOTE, 8, SONG, SLATE, "center", 201))
+        self._frame()
+        self.form = Form(tuple(self._labels), tuple(self._rules))
 
     def _label(self, x: float, y: float, text: str, size: float = 9.0, align: str = "left", width: float = 0) -> None:
-        self.template.text(x, y, text, size, KAI, colour=RED, align=align, width=width)
+        self._labels.append((x, y, text, size, KAI, RED, align, width))
 
     def _upright(self, x: float, middle: float, text: str) -> None:
         for place, sign in enumerate(text):
@@ -166,19 +188,18 @@ class PageForm:
         height = self._page.height
         end = height - (16 if self._page.totals is not None else 12)
         self._rules += [(4.5, 30, 205.5, 30), (4.5, end, 205.5, end), (4.5, 30, 4.5, end), (205.5, 30, 205.5, end)]
-        self.template.lines(self._rules)
 
-    def _sample(self, mark: str) -> None:
-        """The sandbox's own mark, in annotations; the note stands on the page itself, for readers that show none."""
-        height = self._page.height
-        self.template.text(4.5, height - 5, SAMPLE_NOTE, 8, colour=SLATE, align="center", width=201)
-        x, y, width, high = STAMP
-        corners = [(x, y), (x + width, y), (x + width, y + high), (x, y + high), (x, y)]
-        sides = [(*one, *other) for one, other in pairwise(corners)]
-        self.marks.lines(sides, SLATE, 0.5, "1.5 1")
-        self.marks.text(x, y + 2.9, STAMP_TEXT, 9, colour=SLATE, align="center", width=width)
-        # Some readers draw it black and solid: it ends before the column of amounts.
-        self.marks.slanted(52, height / 2 + 24, mark, 34, 16, SLATE, 36)
+
+def sample_marks(ids: Ids, mark: str, height: float, subsets: Mapping[int, Subset] | None = None) -> tuple[str, str]:
+    """The sandbox's stamp and its watermark on a page of that height."""
+    stamp, watermark = (Layer(ids, plain=True, subsets=subsets) for _ in range(2))
+    x, y, width, high = STAMP
+    corners = [(x, y), (x + width, y), (x + width, y + high), (x, y + high), (x, y)]
+    stamp.lines([(*one, *other) for one, other in pairwise(corners)], SLATE, 0.5, "1.5 1")
+    stamp.text(x, y + 2.9, STAMP_TEXT, 9, colour=SLATE, align="center", width=width)
+    # Some readers draw it black and solid: it ends before the column of amounts.
+    watermark.slanted(52, height / 2 + 24, mark, 34, 16, SLATE, 36)
+    return stamp.xml, watermark.xml
 
 
 def _drop(size: float) -> float:

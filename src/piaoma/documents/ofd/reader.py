@@ -82,7 +82,7 @@ def read_ofd(data: bytes) -> Document:
 
 def elements(root: etree._Element, name: str) -> Iterator[etree._Element]:
     """Elements of a local name, whatever their namespace."""
-    return (one for one in root.iter() if isinstance(one.tag, str) and _local(one) == name)
+    return root.iter(f"{{*}}{name}")
 
 
 def _local(element: etree._Element) -> str:

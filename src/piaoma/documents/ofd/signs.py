@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from piaoma.trust import sm3
-
 from .drawing import number
+from .packing import Part
 
 SIGNATURE = "Doc_0/Signs/Sign_0/Signature.xml"
 SIGNED_VALUE = "Doc_0/Signs/Sign_0/SignedValue.dat"
@@ -28,13 +26,12 @@ def signatures_xml() -> str:
 
 
 def signature_xml(
-    parts: Mapping[str, bytes], page: int, stamp: tuple[float, float, float, float], at: datetime
+    parts: Mapping[str, Part], page: int, stamp: tuple[float, float, float, float], at: datetime
 ) -> bytes:
     """The digest of every part, and where on which page the seal stands."""
     references = "".join(
-        f'<ofd:Reference FileRef="/{name}"><ofd:CheckValue>{base64.b64encode(sm3(data)).decode()}</ofd:CheckValue>'
-        f"</ofd:Reference>"
-        for name, data in parts.items()
+        f'<ofd:Reference FileRef="/{name}"><ofd:CheckValue>{part.digest}</ofd:CheckValue></ofd:Reference>'
+        for name, part in parts.items()
     )
     boundary = " ".join(map(number, stamp))
     return (

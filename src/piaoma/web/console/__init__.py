@@ -2,15 +2,24 @@
 
 from . import (
     account,
-    channel,
+    anomalies,
+    batches,
+    behind,
+    buyers,
+    checkup,
     codes,
     corrections,
     customers,
     entry,
     exports,
+    helpdesk,
     inbox,
     invoices,
+    issuing,
     links,
+    month,
+    payments,
+    received,
     reports,
     settings,
     sheets,
@@ -22,7 +31,8 @@ from . import (
 from .access import declared
 
 routes = declared([
-    *entry.routes, *links.routes, *today.routes, *codes.routes, *sheets.routes, *static_codes.routes, *inbox.routes,
-    *exports.routes, *invoices.routes, *corrections.routes, *customers.routes, *reports.routes, *channel.routes,
-    *settings.routes, *account.routes, *staff.routes, *trail.routes,
+    *entry.routes, *links.routes, *today.routes, *issuing.routes, *batches.routes, *codes.routes, *sheets.routes,
+    *static_codes.routes, *inbox.routes, *exports.routes, *invoices.routes, *received.routes, *corrections.routes,
+    *customers.routes, *reports.routes, *settings.routes, *buyers.routes, *checkup.routes, *anomalies.routes,
+    *behind.routes, *month.routes, *payments.routes, *account.routes, *staff.routes, *trail.routes, *helpdesk.routes,
 ])  # fmt: skip

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import accounts, factors, sessions
+from piaoma.desk import accounts, events, factors, sessions
 from piaoma.desk.applications import waiting_count
+from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Client, Session
 from piaoma.invoice.refusal import refuse
 from piaoma.web import cookies, forms
@@ -45,11 +46,24 @@ def page(handler: Page) -> Endpoint:
         right = _rights[handle]["GET" if request.method == "HEAD" else request.method]
         check_right(request, session, right)
         request.state.csrf = forms.csrf_token(request, secret)
+        if session.role is Role.AUDITOR and right.changes == "" and not _follows_by_itself(request.url.path):
+            await events.note(office_of(request), session.actor, "audit.read", _read(request))
         request.state.waiting = await waiting_count(office_of(request), session.merchant_id)
         return await handler(request, session)
 
     _rights[handle] = {}
     return handle
+
+
+def _follows_by_itself(path: str) -> bool:
+    """Whether a page asks for this again and again while it is open: nobody reads anything by it."""
+    return path.endswith(".json") or (path.endswith("/events") and path != "/console/events")
+
+
+def _read(request: Request) -> str:
+    """What an auditor looked at."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def check_right(request: Request, session: Session, right: Right) -> None:

@@ -1,44 +1,135 @@
-"""What the form of a new code says: rows of goods, kind, title, remark, read into an ``Offer``."""
+"""What the form of the issuing page says (开票界面): kind, buyer, rows of goods, the rest; read into an ``Offer``.
+
+Every fault is told at once, at the field it stands in. Rules speak of the lines of a draft; a row of the form may be
+empty, or make two lines when it has a discount, so what they say is carried back to the rows (``Typed.at_rows``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+
+import msgspec
 
 from piaoma.desk import goods, mint
-from piaoma.desk.codes import Offer
+from piaoma.desk.codes import OWN_NUMBER_MAX, Offer
 from piaoma.desk.merchant import Merchant
 from piaoma.desk.office import Office
-from piaoma.invoice import lines as line_arithmetic
-from piaoma.invoice import rates, taxpayer_id
-from piaoma.invoice.draft import InvoiceKind, Line, ZeroKind
-from piaoma.invoice.money import parse_amount
+from piaoma.desk.typed_lines import lines_of, title_of
+from piaoma.invoice import rates
+from piaoma.invoice.draft import InvoiceKind, Line, LineKind, Pricing
 from piaoma.invoice.parties import Buyer
-from piaoma.invoice.refusal import Refusal, Refused, refuse, refuse_all
+from piaoma.invoice.refusal import Refusal, Refused
+from piaoma.invoice.rules import text
 from piaoma.invoice.title_text import parse_title_text
+from piaoma.invoice.vague import is_vague
 
-ROWS = 5  # of the form; a longer invoice is issued from a file
+ROWS_MIN, ROWS_MAX = 3, 30  # of the form; a longer invoice is issued from a sheet
+ROW_FIELDS = (
+    "name", "code", "rate", "unit", "spec", "preference", "amount", "quantity", "price", "discount",
+)  # fmt: skip
+PROPOSALS_MAX = 3  # better names for a vague one
+PROFILE_FOR_SPECIAL = ("address", "phone", "bank", "account")
 
 Form = Mapping[str, str]
+_PLACE = re.compile(r"lines\[(\d+)\](.*)")
 
 
-async def read_offer(office: Office, shop: Merchant, form: Form) -> Offer:
-    """What the form offers. Raises ``Refused`` with every fault of its figures, at the field it stands in."""
-    stock = await goods.list_goods(office, shop.merchant_id)
+class Typed(msgspec.Struct, frozen=True):
+    """The offer that a form makes. ``places`` has the form's row of each line, and whether the line is its discount."""
+
+    offer: Offer
+    places: tuple[tuple[int, bool], ...]
+    vague: tuple[str, ...] = ()  # names that were sent all the same
+
+    def at_rows(self, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+        """What the rules said of lines, at the rows of the form."""
+        return tuple(in_order(self._at_row(refusal) for refusal in refusals))
+
+    def _at_row(self, refusal: Refusal) -> Refusal:
+        found = _PLACE.fullmatch(refusal.field)
+        if found is None or int(found[1]) >= len(self.places):
+            return refusal
+        row, discount = self.places[int(found[1])]
+        return Refusal(refusal.cause, f"lines[{row - 1}]{'.discount' if discount else found[2]}", refusal.values)
+
+
+async def read_offer(office: Office, shop: Merchant, form: Form, *, asking: bool = False) -> Typed:
+    """What the form offers. Raises ``Refused`` with every fault of its figures, at the field it stands in.
+
+    ``asking`` also stops once at what is legal and rarely meant: a vague name, a 专票 without the seller's bank.
+    """
     faults: list[Refusal] = []
     lines: list[Line] = []
-    for row in range(1, ROWS + 1):
+    places: list[tuple[int, bool]] = []
+    vague: list[str] = []
+    chosen = await _last_used(office, shop, form)
+    for row in range(1, rows_of(form) + 1):
         try:
-            line = _line(office, shop, form, row, stock)
+            made, typed_name = await _row(office, shop, form, row, chosen)
         except Refused as refused:
             faults += refused.refusals
-        else:
-            if line is not None:
-                lines.append(line)
-    refuse_all(faults)
-    kind = InvoiceKind.SPECIAL if form.get("kind") == "01" else InvoiceKind.GENERAL
-    return Offer(kind, tuple(lines), remark=form.get("remark", "").strip(), buyer=_buyer(form))
+            continue
+        lines += made
+        places += [(row, line.kind is LineKind.DISCOUNT) for line in made]
+        if typed_name and is_vague(typed_name):
+            vague.append(typed_name)
+            if asking and "vague_ok" not in form:
+                faults.append(_vague(office, made[0], row))
+    kind = InvoiceKind.SPECIAL if form.get("kind") == InvoiceKind.SPECIAL.value else InvoiceKind.GENERAL
+    faults += _whole(shop, form, kind, asking=asking)
+    offer = Offer(
+        kind, tuple(lines), _pricing(form), form.get("remark", "").strip(), read_buyer(form),
+        own_number=form.get("own_number", "").strip(), drawer=form.get("drawer", "").strip(),
+        seller_bank={"yes": True, "no": False}.get(form.get("seller_bank", "")), buyer_bank="buyer_bank_print" in form,
+    )  # fmt: skip
+    typed = Typed(offer, tuple(places), tuple(vague))
+    if faults:
+        raise Refused(*in_order([*faults, *_of_the_rest(office, shop, typed)]))
+    return typed
+
+
+def _of_the_rest(office: Office, shop: Merchant, typed: Typed) -> list[Refusal]:
+    """What the rules say of the rows that can be read, of title and remark, when others cannot: all at once."""
+    try:
+        mint.preview(office, shop, typed.offer)
+    except Refused as refused:
+        return [one for one in typed.at_rows(refused.refusals) if one.field not in ("", "lines")]
+    return []
+
+
+def in_order(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Each once, in the order of the form: kind, title, rows, the rest."""
+
+    def place(refusal: Refusal) -> tuple[int, int]:
+        row = _PLACE.fullmatch(refusal.field)
+        if row is not None:
+            return 2, int(row[1])
+        return (0 if refusal.field in ("kind", "pricing") else 1 if refusal.field.startswith("buyer") else 3), 0
+
+    once = {(refusal.cause, refusal.field): refusal for refusal in refusals}
+    return sorted(once.values(), key=place)
+
+
+def _whole(shop: Merchant, form: Form, kind: InvoiceKind, *, asking: bool) -> list[Refusal]:
+    """What is wrong with the form outside its rows."""
+    own_number = form.get("own_number", "").strip()
+    faults = text.check(own_number, "own_number", OWN_NUMBER_MAX) if own_number else []
+    if form.get("business"):
+        faults.append(Refusal("BUSINESS-NOT-CARRIED", "business", {"have": form["business"][:20]}))
+    missing = [field for field in PROFILE_FOR_SPECIAL if not getattr(shop, field)]
+    if asking and kind is InvoiceKind.SPECIAL and missing and not form.get("seller_bank"):
+        faults.append(Refusal("SPECIAL-SELLER-DATA", "seller_bank", {"missing": str(len(missing))}))
+    return faults
+
+
+def rows_of(form: Form) -> int:
+    """How many rows the form has: those that were asked for, and no fewer than are filled."""
+    asked = form.get("rows", "")
+    filled = (row for row in range(1, ROWS_MAX + 1) if form.get(f"name{row}") or form.get(f"amount{row}"))
+    return max(ROWS_MIN, min(int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 3 else 0, ROWS_MAX),
+               max(filled, default=0))  # fmt: skip
 
 
 def read_days(form: Form) -> int:
@@ -47,108 +138,80 @@ def read_days(form: Form) -> int:
     return int(days) if days.isascii() and days.isdigit() and len(days) < 6 else 0
 
 
-def _buyer(form: Form) -> Buyer | None:
+def read_buyer(form: Form) -> Buyer | None:
     """The title that the merchant fills in, or None to leave it to the customer."""
-    name, number = form.get("buyer_name", "").strip(), taxpayer_id.normalise(form.get("buyer_id", ""))
-    if name or number:
-        return Buyer(name, number, natural_person="buyer_person" in form)
+    person = "buyer_person" in form
+    title = title_of(form, person=person)
+    if person and not title.name:
+        return msgspec.structs.replace(title, name="个人")
+    if person or any((title.name, title.taxpayer_id, title.address, title.phone, title.bank, title.account)):
+        return title
     if form.get("buyer_block", "").strip():
         return parse_title_text(form["buyer_block"])
     return None
 
 
-def _line(office: Office, shop: Merchant, form: Form, row: int, stock: list[goods.Goods]) -> Line | None:
-    """One row of the form: an item of the list or a typed one, with an amount or a quantity and a price."""
-    field = f"lines[{row - 1}]"
-    typed = {key: form.get(f"{key}{row}", "").strip() for key in ("name", "code", "rate", "unit")}
-    figures = {key: form.get(f"{key}{row}", "").strip() for key in ("amount", "quantity", "price")}
-    if row > 1 and not typed["name"] and not any(figures.values()):
+def _pricing(form: Form) -> Pricing:
+    return Pricing.EXCLUSIVE if form.get("pricing") == Pricing.EXCLUSIVE.value else Pricing.INCLUSIVE
+
+
+async def _last_used(office: Office, shop: Merchant, form: Form) -> goods.Goods | None:
+    """The item that an amount alone means: the one used last."""
+    if form.get("name1", "").strip() or form.get("goods1"):
         return None
-    item = _item(form, row, stock, typed["name"])
-    amount, quantity, price = _figures(figures, item, field)
-    if not typed["name"] and item is None:
-        raise refuse("TEXT-EMPTY", f"{field}.name")
-    code = typed["code"] or (item.code if item else "")
-    rate = _rate(office, shop, typed["rate"], item, code, f"{field}.rate")
-    return Line(
-        name=typed["name"] or (item.name if item else ""),
-        code=code,
-        rate=rate,
-        amount=amount,
-        quantity=quantity,
-        unit_price=price,
-        unit=(typed["unit"] or (item.unit if item else "")) if quantity is not None else "",
-        spec=item.spec if item else "",
-        zero=item.zero if item else (ZeroKind.NOT_ZERO if rate else ZeroKind.ORDINARY),
-        preference=item.preference if item else "",
-    )
+    stock = await goods.list_goods(office, shop.merchant_id, 1)
+    return stock[0] if stock else None
 
 
-def _item(form: Form, row: int, stock: list[goods.Goods], name: str) -> goods.Goods | None:
-    """The item chosen; on the first row, when nothing is said at all, the one that was used last."""
-    chosen = form.get(f"goods{row}")
-    for item in stock:
-        if str(item.goods_id) == chosen:
-            return item
-    return stock[0] if stock and row == 1 and not name and not chosen else None
+async def _row(
+    office: Office, shop: Merchant, form: Form, row: int, last: goods.Goods | None
+) -> tuple[list[Line], str]:
+    """The lines of a row, none when it is empty; and their name when it is no item's of the list."""
+    field = f"lines[{row - 1}]"
+    typed = {key: form.get(f"{key}{row}", "").strip() for key in ROW_FIELDS}
+    if row > 1 and not any(typed[key] for key in ("name", "amount", "quantity", "price")):
+        return [], ""
+    item = await _item(office, shop, form.get(f"goods{row}", ""), typed["name"]) or (last if row == 1 else None)
+    lines = lines_of(office, shop, typed, item, _pricing(form), field)
+    return lines, "" if item is not None and item.name == lines[0].name else lines[0].name
 
 
-def _figures(figures: Form, item: goods.Goods | None, field: str) -> tuple[Decimal, Decimal | None, Decimal | None]:
-    """Amount, quantity and unit price; quantity and price both or neither. Two of them give the third."""
-    given = {"amount": parse_amount(figures["amount"], f"{field}.amount")} if figures["amount"] else {}
-    given |= {key: read_figure(figures[key], f"{field}.{name}")
-              for key, name in (("quantity", "quantity"), ("price", "unit_price")) if figures[key]}  # fmt: skip
-    if item and item.price is not None and "amount" not in given and "price" not in given:
-        given["price"] = item.price
-        given.setdefault("quantity", Decimal(1))
-    amount, quantity, price = line_arithmetic.complete(given.get("amount"), given.get("quantity"), given.get("price"))
-    if amount is None:
-        raise refuse("AMOUNT-EMPTY", f"{field}.amount")
-    if quantity is None or price is None:
-        return amount, None, None
-    return amount, quantity, price
-
-
-def read_figure(text: str, field: str) -> Decimal:
-    """A quantity or a unit price as typed; the rules judge it further. Raises AMOUNT-NOT-A-NUMBER, -NOT-POSITIVE."""
-    try:
-        value = Decimal(text.replace(",", "").replace("，", ""))
-    except InvalidOperation:
-        raise refuse("AMOUNT-NOT-A-NUMBER", field, have=text[:20]) from None
-    if not value.is_finite() or len(text) > 40 or abs(value.adjusted()) > 20:
-        raise refuse("AMOUNT-NOT-A-NUMBER", field, have=text[:20])
-    if value <= 0:
-        raise refuse("AMOUNT-NOT-POSITIVE", field, have=text[:20])
-    return value
-
-
-def read_rate(text: str, field: str) -> Decimal:
-    """A rate as a form sends it: ``0.06``. Raises RATE-UNKNOWN."""
-    try:
-        rate = Decimal(text)
-    except InvalidOperation:
-        raise refuse("RATE-UNKNOWN", field, have=text[:20]) from None
-    if not rate.is_finite() or abs(rate.adjusted()) > 6:
-        raise refuse("RATE-UNKNOWN", field, have=text[:20])
-    return rate
-
-
-def _rate(office: Office, shop: Merchant, typed: str, item: goods.Goods | None, code: str, field: str) -> Decimal:
-    """The rate that was chosen, else the item's, else the usual one of the code: nobody at a till knows it by heart."""
-    if typed:
-        return read_rate(typed, field)
-    if item is not None and item.code == code:
-        return item.rate
-    usual = goods.usual_rate(office, shop, code)
-    if usual is None:
-        raise refuse("RATE-UNKNOWN", field, have="")
-    return usual
+async def _item(office: Office, shop: Merchant, chosen: str, name: str) -> goods.Goods | None:
+    """The item chosen by its number, or the one of exactly the name that was typed."""
+    if chosen.isascii() and chosen.isdigit() and len(chosen) < 15:
+        try:
+            found = await goods.goods_of(office, shop.merchant_id, int(chosen))
+        except Refused:
+            return None  # taken off the list meanwhile
+        return found if name in ("", found.name) else None
+    return await goods.by_name(office, shop.merchant_id, name) if name else None
 
 
 def rate_choices(shop: Merchant, on: date) -> list[tuple[str, str]]:
     """The rates that the seller may choose from on a day, as (value, printed)."""
     if rates.is_small_scale(shop.taxpayer_kind):
-        choices = [rates.small_scale_levy(on), rates.ZERO]
+        choices = [rates.small_scale_levy(on)]
     else:
-        choices = list(rates.GENERAL_RATES)
-    return [(str(rate), rates.printed(rate)) for rate in choices]
+        choices = [rate for rate in rates.GENERAL_RATES if rate]
+    return [(str(rate), rates.printed(rate)) for rate in choices] + [
+        ("0|exempt|03", "免税"), ("0|untaxed|04", "不征税"), ("0|export|", "出口 0%"), ("0|ordinary|", "0%"),
+    ]  # fmt: skip
+
+
+def levy_choices(shop: Merchant) -> list[tuple[str, str]]:
+    """Levy rates with the mark that allows them, as (value, printed)."""
+    marks = ("09", "10") if rates.is_small_scale(shop.taxpayer_kind) else ("08", "09", "10")
+    return [(f"{rates.PREFERENCES[mark][1][0]}||{mark}", rates.PREFERENCES[mark][0]) for mark in marks]
+
+
+def refund_marks() -> list[tuple[str, str]]:
+    """Marks that leave the rate free (即征即退 and the like), as (value, printed)."""
+    return [(mark, name) for mark, (name, bound) in rates.PREFERENCES.items() if not bound]
+
+
+def _vague(office: Office, line: Line, row: int) -> Refusal:
+    """A name that says too little, with better ones: words that shops use for the same code."""
+    entry = office.catalogue.lookup(line.code, office.now().date())
+    better = [word for word in (entry.keywords if entry else ()) if not is_vague(word)][:PROPOSALS_MAX]
+    values = {"have": line.name[:40], "better": "、".join(better) or (entry.name[:20] if entry else "餐费、打印纸")}
+    return Refusal("LINE-NAME-VAGUE", f"lines[{row - 1}].name", values)

@@ -6,13 +6,11 @@ import re
 from datetime import datetime
 from decimal import Decimal
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.desk import merchant, records, red, reissue, reissue_book, relations
-from piaoma.desk.events import note
 from piaoma.desk.office import Office
 from piaoma.desk.reissue_book import Reissue
 from piaoma.desk.reissue_rules import Mode, Rules, change_rules, rules_of
@@ -103,9 +101,8 @@ async def _take_back(request: Request, session: Session, seller_id: int, number:
         try:
             raised = await red.raise_form(
                 office, seller_id, number, _reason(form), await _wanted(office, seller_id, number, form),
-                form_id=_key(form), by=side, made_by=session.login, then_issue="then_issue" in form,
+                form_id=_key(form), by=side, actor=session.actor, then_issue="then_issue" in form,
             )  # fmt: skip
-            await note(office, session.actor, "red.raise", number, after={"form": raised.form_id})
             return RedirectResponse(f"/console/corrections/forms/{raised.form_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
@@ -175,14 +172,12 @@ async def change_form(request: Request, session: Session) -> Response:
     try:
         for name, event in _EVENTS.items():
             if name in asked:
-                form = await red.act(office, form, event, side)
-                await note(office, session.actor, "red.act", form.blue_number, after={"act": name})
+                form = await red.act(office, form, event, side, session.actor)
                 await reissue.follow(office, form)
         if "issue" in asked:
             if side is not Side.SELLER:
                 raise refuse("RED-FORM-SIDE", "form")
-            outcome = await red.issue_of(office, form)
-            await note(office, session.actor, "red.act", form.blue_number, after={"act": "issue"})
+            outcome = await red.issue_by(office, session.actor, form)
             if outcome.refusals:
                 raise Refused(*outcome.refusals)
     except Refused as refused:
@@ -202,10 +197,7 @@ async def new_title(request: Request, session: Session) -> Response:
         try:
             typed = read_title(form)
             if "understand" not in form:
-                one = await reissue.start(
-                    office, session.merchant_id, number, typed, reissue_id=_key(form), made_by=session.login
-                )
-                await note(office, session.actor, "reissue.start", number, after={"name": typed.name})
+                one = await reissue.start(office, session.actor, number, typed, reissue_id=_key(form))
                 return RedirectResponse(f"/console/corrections/reissues/{one.reissue_id}", 303)
         except Refused as refused:
             refusals = refused.refusals
@@ -244,15 +236,11 @@ async def change_reissue(request: Request, session: Session) -> Response:
     office, one = office_of(request), await _reissue(request, session)
     try:
         if "approve" in form:
-            await reissue.approve(office, session.merchant_id, one.reissue_id, session.login)
+            await reissue.approve(office, session.actor, one.reissue_id)
         elif "decline" in form:
-            await reissue.decline(office, session.merchant_id, one.reissue_id, session.login)
+            await reissue.decline(office, session.actor, one.reissue_id)
         elif "retry" in form:
-            await reissue.retry(office, session.merchant_id, one.reissue_id)
-        for name in ("approve", "decline", "retry"):
-            if name in form:
-                await note(office, session.actor, "reissue.act", one.blue_number, after={"act": name})
-                break
+            await reissue.retry(office, session.actor, one.reissue_id)
     except Refused as refused:
         return await _reissue_page(request, session, refused.refusals)
     return RedirectResponse(f"/console/corrections/reissues/{one.reissue_id}", 303)
@@ -266,9 +254,8 @@ async def rules(request: Request, session: Session) -> Response:
     if request.method == "POST":
         form = await read_form(request)
         try:
-            before, chosen = msgspec.structs.asdict(chosen), _rules(form)
-            await change_rules(office, session.merchant_id, chosen)
-            await note(office, session.actor, "policy.reissue", "", before, msgspec.structs.asdict(chosen))
+            chosen = _rules(form)
+            await change_rules(office, session.actor, chosen)
             return RedirectResponse("/console/settings/corrections?saved=1", 303)
         except Refused as refused:
             refusals = refused.refusals

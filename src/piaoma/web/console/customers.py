@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.desk import questions, receipts
+from piaoma.desk.board import MAIL_DAYS
 from piaoma.desk.sessions import Session
 from piaoma.invoice.refusal import Refusal, Refused, refuse
 from piaoma.web.errors import explained, status_of
@@ -51,11 +54,15 @@ async def list_mails(request: Request, session: Session) -> Response:
     """Every mail and how far it came; narrowed to what nobody opened, say."""
     asked = request.query_params
     narrowing = asked.get("only", "") if asked.get("only", "") in receipts.NARROWINGS else ""
-    found = await receipts.list_mails(office_of(request), session.merchant_id, narrowing, asked.get("cursor", ""))
+    # From the board: the days that it counts.
+    since = office_of(request).now() - timedelta(days=MAIL_DAYS) if asked.get("days") == str(MAIL_DAYS) else None
+    found = await receipts.list_mails(
+        office_of(request), session.merchant_id, narrowing, asked.get("cursor", ""), since
+    )
     again = asked.get("again", "")
     return show(
-        request, session, "mails.html", 200, found=found, narrowing=narrowing, narrowings=receipts.NARROWINGS,
-        again=again if again.isascii() and again.isdigit() and len(again) < 4 else "",
+        request, session, "mails.html", 200, found=found, days=MAIL_DAYS if since else 0, narrowing=narrowing,
+        narrowings=receipts.NARROWINGS, again=again if again.isascii() and again.isdigit() and len(again) < 4 else "",
     )  # fmt: skip
 
 

@@ -112,6 +112,11 @@ async def log_in(request: Request) -> Response:
     return enter(request, session, _first_page(session, onward), device)
 
 
+def login_wait(request: Request, login: str) -> int:
+    """Seconds that this log-in must wait from here before its next try; 0 when it need not."""
+    return _logins.wait(request, f"{sessions.normal_login(login)[: accounts.LOGIN_MAX]} {network_of(request)}")
+
+
 def _first_page(session: Session, onward: str) -> str:
     return "/operator" if session.merchant_id == sessions.NO_MERCHANT else onward
 

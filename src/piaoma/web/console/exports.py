@@ -58,7 +58,7 @@ async def batch(request: Request, session: Session) -> Response:
 
 async def _zip(office: Office, session: Session, wanted: index.Wanted, how: str) -> Response:
     kinds = packing.PACK_KINDS if how == "all" else (how,)
-    if not set(kinds) <= set(packing.PACK_KINDS):
+    if not set(kinds) <= {*packing.PACK_KINDS, packing.BUNDLE}:
         raise refuse("EXPORT-KIND", have=how[:10])
     found = await packing.choose(office, session.merchant_id, wanted)
     # Told before the first byte leaves: a stream that breaks off has handed out something all the same.
@@ -113,7 +113,7 @@ async def cancel_export(request: Request, session: Session) -> Response:
 async def export_file(request: Request, session: Session) -> Response:
     """The file of an export."""
     found, pieces = await exports.open_file(office_of(request), session.merchant_id, request.path_params["export_id"])
-    name = quote(f"发票-{found.file_name}")
+    name = quote(f"{found.subject}-{found.file_name}")
     headers = {
         "content-disposition": f"attachment; filename=\"{found.file_name}\"; filename*=UTF-8''{name}",
         "content-length": str(found.size_bytes),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import applications
+from piaoma.desk import applications, code_requests
 from piaoma.desk.applications import Application
 from piaoma.desk.approve import BATCH_MAX, approve, refuse_application
 from piaoma.desk.sessions import Session
@@ -38,6 +38,7 @@ async def _page(
     form: dict[str, str] | None = None,
 ) -> Response:  # fmt: skip
     office = office_of(request)
+    requests = await code_requests.waiting_requests(office, session.merchant_id)
     waiting = await applications.waiting(office, session.merchant_id)
     # The same browser, the same amount: perhaps one sale that was sent twice.
     doubles = Counter((one.device, one.total) for one in waiting)
@@ -45,6 +46,7 @@ async def _page(
     told = {name: int(asked[name]) for name in ("issued", "failed") if asked.get(name, "").isdigit()}
     return show(
         request, session, "inbox.html", status_of(refusals) if refusals else 200, waiting=waiting, doubles=doubles,
+        requests=requests,
         decided=await applications.decided(office, session.merchant_id, DECIDED_SHOWN_MAX), told=told,
         failures={one.application_id: explained(request, one.refusals) for one in waiting if one.refusals},
         errors=explained(request, refusals), about=about, form=form or {}, now=office.now(),

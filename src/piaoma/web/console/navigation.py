@@ -35,13 +35,24 @@ ALWAYS = (
 GROUPS = (
     Group("nav_group_codes", (
         Place("/console/codes", "nav_codes"),
+        Place("/console/batches", "nav_batches"),
+        Place("/console/codes/drafts", "drafts"),
         Place("/console/static", "nav_static"),
     )),
     Group("nav_group_books", (
+        Place("/console/received", "nav_received"),
         Place("/console/corrections", "nav_corrections"),
         Place("/console/reports/issued", "nav_issued"),
         Place("/console/reports/taxes", "nav_taxes"),
+        Place("/console/reports/failures", "tab_failures"),
+        Place("/console/reports/savings", "tab_savings"),
         Place("/console/exports", "exports"),
+    )),
+    Group("nav_group_month", (
+        Place("/console/anomalies", "nav_anomalies"),
+        Place("/console/tax", "tab_month"),
+        Place("/console/quota", "tab_quota"),
+        Place("/console/payments", "tab_payments"),
     )),
     Group("nav_group_customers", (
         Place("/console/questions", "nav_questions"),
@@ -49,13 +60,20 @@ GROUPS = (
     )),
     Group("nav_group_settings", (
         Place("/console/settings/goods", "nav_goods"),
+        Place("/console/settings/buyers", "nav_buyers"),
+        Place("/console/settings/check", "checkup_master"),
         Place("/console/settings/profile", "nav_profile"),
         Place("/console/settings/people", "nav_people"),
         Place("/console/settings/shops", "nav_shops"),
+        Place("/console/settings/channel", "nav_channel"),
         Place("/console/settings/security", "nav_security"),
-        Place("/console/channel", "channel_title"),
         Place("/console/settings/corrections", "rules_title"),
+        Place("/console/settings/anomalies", "watching_title"),
         Place("/console/events", "nav_trail"),
+    )),
+    Group("nav_group_learn", (
+        Place("/console/training", "training"),
+        Place("/console/support", "my_tickets"),
     )),
 )  # fmt: skip
 

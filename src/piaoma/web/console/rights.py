@@ -11,8 +11,9 @@ from piaoma.desk.roles import EVERYBODY, OWNER, Role
 
 MAKERS = frozenset({Role.OWNER, Role.CLERK, Role.CASHIER})
 KEEPERS = frozenset({Role.OWNER, Role.CLERK})
-SENDERS = EVERYBODY - {Role.READER}
+SENDERS = EVERYBODY - {Role.READER, Role.AUDITOR}
 BOOKS = frozenset({Role.OWNER, Role.ACCOUNTANT})
+BOOKS_READ = BOOKS | {Role.AUDITOR}
 CORRECTORS = frozenset({Role.OWNER, Role.CLERK, Role.ACCOUNTANT})
 
 
@@ -39,12 +40,18 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/board"): Right(EVERYBODY, pin=True),
     ("GET", "/console/board/events"): Right(EVERYBODY, pin=True),
     ("GET", "/console/board/state.json"): Right(EVERYBODY, pin=True),
-    ("GET", "/console/channel"): Right(CORRECTORS),
     ("GET", "/console/codes"): Right(EVERYBODY, pin=True),
     ("GET", "/console/codes/new"): Right(MAKERS, pin=True),
     # A 专票 asks for the second factor inside: only the form says which kind it is.
     ("POST", "/console/codes/new"): Right(MAKERS, "code.make", pin=True),
     ("POST", "/console/codes/preview"): Right(MAKERS, pin=True),
+    ("POST", "/console/codes/photo"): Right(MAKERS, pin=True),
+    ("GET", "/console/codes/drafts"): Right(MAKERS, pin=True),
+    ("POST", "/console/codes/drafts"): Right(MAKERS, "draft.save", pin=True),
+    ("GET", "/console/codes/{code_id}/change"): Right(MAKERS, pin=True),
+    ("POST", "/console/codes/{code_id}/change"): Right(MAKERS, "code.change", pin=True),
+    ("GET", "/console/goods.json"): Right(MAKERS, pin=True),
+    ("GET", "/console/buyers.json"): Right(MAKERS, pin=True),
     ("GET", "/console/codes/{code_id}"): Right(EVERYBODY, pin=True),
     ("POST", "/console/codes/{code_id}"): Right(MAKERS, "code.revoke", pin=True),
     ("GET", "/console/codes/{code_id}/symbol.{kind}"): Right(EVERYBODY, pin=True),
@@ -69,6 +76,15 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/inbox/events"): Right(EVERYBODY, pin=True),
     ("POST", "/console/inbox/{application_id}"): Right(MAKERS, "application.refuse", pin=True),
     ("POST", "/console/inbox"): Right(MAKERS, "application.approve", pin=True),
+    # Sheets of sales: lists of customers, and much at once, are not for the till.
+    ("GET", "/console/batches"): Right(CORRECTORS),
+    ("POST", "/console/batches"): Right(CORRECTORS, "batch.make"),
+    ("GET", "/console/batches/template.xlsx"): Right(CORRECTORS),
+    ("GET", "/console/batches/{batch_id}"): Right(CORRECTORS),
+    # Where the sheet holds 专票 the second factor is asked for inside.
+    ("POST", "/console/batches/{batch_id}"): Right(CORRECTORS, "batch.start"),
+    ("GET", "/console/batches/{batch_id}/state.json"): Right(CORRECTORS),
+    ("GET", "/console/batches/{batch_id}/{what}.xlsx"): Right(CORRECTORS),
     # Invoices
     ("GET", "/console/invoices"): Right(EVERYBODY, pin=True),
     ("GET", "/console/invoices/{number}"): Right(EVERYBODY, pin=True),
@@ -90,6 +106,34 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("GET", "/console/exports/{export_id}/file"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/issued"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/reports/taxes"): Right(EVERYBODY - {Role.CASHIER}),
+    # Received invoices: whoever spends for the merchant brings them, its books decide.
+    ("GET", "/console/received"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received"): Right(CORRECTORS, "received.add"),
+    ("POST", "/console/received/book"): Right(BOOKS, "received.book"),
+    ("POST", "/console/received/export"): Right(EVERYBODY - {Role.CASHIER}, "export.make"),
+    ("POST", "/console/received/address"): Right(BOOKS, "received.address"),
+    ("GET", "/console/received/{entry}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/received/{entry}"): Right(BOOKS, "received.book"),
+    ("GET", "/console/received/{entry}/file/{kind}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/failures"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/reports/waits"): Right(EVERYBODY, pin=True),
+    ("GET", "/console/reports/savings"): Right(EVERYBODY - {Role.CASHIER}),
+    # Findings, for whoever may look at the whole of the trade
+    ("GET", "/console/anomalies"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/anomalies/{finding_id}"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/anomalies/{finding_id}"): Right(CORRECTORS, "finding.mark"),
+    ("GET", "/console/settings/anomalies"): Right(BOOKS),
+    ("POST", "/console/settings/anomalies"): Right(OWNER, "watch.change", factor="settings"),
+    # Month's end and quota
+    ("GET", "/console/tax"): Right(BOOKS_READ),
+    ("POST", "/console/tax"): Right(BOOKS, "month.confirm"),
+    ("GET", "/console/quota"): Right(EVERYBODY - {Role.CASHIER}),
+    ("POST", "/console/quota"): Right(BOOKS, "quota.apply"),
+    # Payments against invoices
+    ("GET", "/console/payments"): Right(BOOKS_READ),
+    ("POST", "/console/payments"): Right(BOOKS, "payment.upload"),
+    ("GET", "/console/payments/{file_id}"): Right(BOOKS_READ),
+    ("POST", "/console/payments/{file_id}"): Right(BOOKS, "payment.match"),
     # Corrections: 红冲 and 换开
     ("GET", "/console/corrections"): Right(EVERYBODY - {Role.CASHIER}),
     ("GET", "/console/corrections/received"): Right(CORRECTORS),
@@ -109,6 +153,9 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/profile"): Right(OWNER, "profile.change", factor="settings"),
     ("GET", "/console/settings/goods"): Right(EVERYBODY, pin=True),
     ("POST", "/console/settings/goods"): Right(KEEPERS, "goods.save"),
+    ("GET", "/console/settings/buyers"): Right(CORRECTORS),
+    ("POST", "/console/settings/buyers"): Right(CORRECTORS, "buyer.save"),
+    ("GET", "/console/settings/check"): Right(CORRECTORS),
     ("GET", "/console/classification.json"): Right(EVERYBODY, pin=True),
     ("GET", "/console/settings/people"): Right(OWNER),
     ("POST", "/console/settings/people/invite"): Right(OWNER, "staff.invite", factor="settings"),
@@ -120,7 +167,16 @@ RIGHTS: dict[tuple[str, str], Right] = {
     ("POST", "/console/settings/tills/{till_id}/enrol"): Right(OWNER, "till.enrol", factor="settings"),
     ("GET", "/console/settings/security"): Right(OWNER),
     ("POST", "/console/settings/security"): Right(OWNER, "policy.change", factor="settings"),
-    ("GET", "/console/events"): Right(BOOKS),
+    ("GET", "/console/events"): Right(BOOKS_READ),
+    ("POST", "/console/events/export"): Right(BOOKS_READ, "export.make"),
+    # Support, announcements, the channel, training
+    ("GET", "/console/support"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("GET", "/console/support/{ticket_id}"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("POST", "/console/support/{ticket_id}"): Right(EVERYBODY - {Role.AUDITOR}, "ticket.reply"),
+    ("POST", "/console/announcements/dismiss"): Right(EVERYBODY, "announcement.dismiss"),
+    ("GET", "/console/settings/channel"): Right(EVERYBODY - {Role.CASHIER}),
+    ("GET", "/console/training"): Right(EVERYBODY - {Role.AUDITOR}),
+    ("POST", "/console/training"): Right(EVERYBODY - {Role.AUDITOR}, "training.enter"),
     # One's own account
     ("GET", "/console/account"): Right(EVERYBODY),
     ("POST", "/console/account/name"): Right(EVERYBODY, "account.name"),
@@ -150,8 +206,18 @@ OPEN = frozenset({
     ("GET", "/recover"), ("POST", "/recover"), ("GET", "/recover/{secret}"), ("POST", "/recover/{secret}"),
     ("GET", "/join/{secret}"), ("POST", "/join/{secret}"),
 })  # fmt: skip
-# For operators of the platform alone (``web/operator.py``).
-OPERATORS = frozenset({("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}")})
+# For operators of the platform alone (``web/operator.py``, ``web/operation.py``).
+OPERATORS = frozenset({
+    ("GET", "/operator"), ("POST", "/operator/logout"), ("POST", "/operator/{merchant_id}"),
+    ("GET", "/operator/tickets"),
+    ("GET", "/operator/tickets/{merchant_id}/{ticket_id}"), ("POST", "/operator/tickets/{merchant_id}/{ticket_id}"),
+    ("GET", "/operator/health"), ("POST", "/operator/health"),
+    ("GET", "/operator/retention"), ("POST", "/operator/retention"),
+    ("GET", "/operator/announcements"), ("POST", "/operator/announcements"),
+    ("GET", "/operator/audits"), ("POST", "/operator/audits"),
+    ("GET", "/operator/trail"),
+    ("GET", "/operator/merchants/{merchant_id}"), ("POST", "/operator/merchants/{merchant_id}"),
+})  # fmt: skip
 
 
 def may(role: Role, path: str, method: str = "GET", *, by_pin: bool = False) -> bool:

@@ -7,12 +7,12 @@ from datetime import date
 from urllib.parse import urlencode
 
 from piaoma.desk.filters import TEXT_MAX, Filter
-from piaoma.index import Wanted
+from piaoma.index import STATES, Wanted
 from piaoma.invoice.money import parse_amount, to_fen
 from piaoma.invoice.refusal import refuse
 
 CHOICE_MAX = 200  # characters of a clerk, a shop, an item that is chosen
-CHOICES = ("kind", "colour", "clerk", "shop", "rate", "item")
+CHOICES = ("kind", "colour", "state", "clerk", "shop", "rate", "item")
 FIELDS = ("q", "since", "until", "min", "max", *CHOICES)
 
 
@@ -48,6 +48,7 @@ def read_wanted(asked: Mapping[str, str]) -> Wanted:
         shop=chosen["shop"] or None,
         rate=chosen["rate"],
         item=chosen["item"],
+        state=chosen["state"] if chosen["state"] in STATES else "",
     )
 
 

@@ -26,6 +26,12 @@ def _role(text: str) -> Role:
         raise refuse("REQUEST-MALFORMED", "role", have=text[:20]) from None
 
 
+def _days(text: str) -> int:
+    """What is no number is none of the days that there are."""
+    text = text.strip() or str(staff.ACCESS_DAYS_DEFAULT)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+
+
 async def people(request: Request, session: Session) -> Response:
     """员工."""
     return await _people_page(request, session)
@@ -40,6 +46,7 @@ async def _people_page(
         request, session, "people.html", status_of(refusals) if refusals else 200, errors=explained(request, refusals),
         form=form or {}, link=link, people=await staff.members(office, session.merchant_id), roles=list(Role),
         waiting=await staff.open_invitations(office, session.merchant_id), days=staff.INVITE_DAYS,
+        access_max=staff.ACCESS_DAYS_MAX, access_usual=staff.ACCESS_DAYS_DEFAULT, now=office.now(),
         shops=await tills.shops(office, session.merchant_id),
     )  # fmt: skip
 
@@ -52,8 +59,9 @@ async def invite(request: Request, session: Session) -> Response:
     try:
         role = _role(form.get("role", ""))
         secret = await staff.invite(
-            office, session.actor, form.get("person_name", ""), role, form.get("email", ""), shop_id
-        )
+            office, session.actor, form.get("person_name", ""), role, form.get("email", ""), shop_id,
+            _days(form.get("access_days", "")),
+        )  # fmt: skip
     except Refused as refused:
         return await _people_page(request, session, refused.refusals, form)
     return await _people_page(request, session, link=f"{office.config.base_url}/join/{secret}")

@@ -80,7 +80,8 @@ async def change_static(request: Request, session: Session) -> Response:
 def _form_of(terms: Terms) -> dict[str, str]:
     """The fields of the form that terms fill."""
     numbers = {field: str(getattr(terms, field)) for field in (*_NUMBERS, "amount_min", "amount_max")}
-    return {"mode": terms.mode.value, **numbers}
+    listed = {"listed": "1"} if terms.listed else {}
+    return {"mode": terms.mode.value, **numbers, **listed}
 
 
 async def _form_page(
@@ -114,7 +115,7 @@ async def _terms(request: Request, session: Session, form: dict[str, str], code:
     if faults or item is None:
         raise Refused(*faults)
     mode = Mode.SALE if form.get("mode") == Mode.SALE else Mode.APPROVAL
-    return Terms(item, mode, lowest, highest, days_back, device_max, hour_max)
+    return Terms(item, mode, lowest, highest, days_back, device_max, hour_max, "listed" in form)
 
 
 def _amount(form: dict[str, str], field: str, faults: list[Refusal]) -> Decimal:

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from piaoma.desk import goods, merchant, records
-from piaoma.desk.board import FUNNEL_DAYS, board, state_of
+from piaoma.desk import announcements, goods, merchant, records
+from piaoma.desk.board import FUNNEL_DAYS, MAIL_DAYS, board, state_of
 from piaoma.desk.outlook import outlook
 from piaoma.desk.sessions import Session
 from piaoma.web.charts import day_bars, shares
@@ -40,6 +40,8 @@ async def _view(request: Request, session: Session) -> dict[str, Any]:
         "month_first": today.replace(day=1),
         "month_last": (today.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1),
         "funnel_days": FUNNEL_DAYS,
+        "funnel_first": today - timedelta(days=FUNNEL_DAYS - 1),
+        "mail_days": MAIL_DAYS,
         "now": office.now(),
     }
 
@@ -55,7 +57,8 @@ async def today(request: Request, session: Session) -> Response:
         "code": figures.codes_today.made > 0 or bool(recent),
         "scan": bool(recent),
     }
-    return show(request, session, "today.html", steps=steps, refresh=REFRESH_SECONDS, **view)
+    told = await announcements.shown_to(office_of(request), session, view["shop"])
+    return show(request, session, "today.html", steps=steps, announced=told, refresh=REFRESH_SECONDS, **view)
 
 
 async def menu(request: Request, session: Session) -> Response:

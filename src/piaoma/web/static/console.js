@@ -62,6 +62,7 @@
         classes.textContent = '';
         JSON.parse(request.responseText).forEach(function (row) {
           var option = document.createElement('option');
+          field.usual = field.usual || {}; field.usual[row.code] = row.rate;
           option.value = row.code; option.label = row.name + ' *' + row.short + '*'; option.textContent = text + ' ' + option.label;
           classes.appendChild(option);
         });
@@ -137,15 +138,17 @@
     var later = function () { clearTimeout(timer); timer = setTimeout(preview, 250); };
     form.addEventListener('input', later); form.addEventListener('change', later);
   }
-  // What was typed comes back after a crash or a lost session.
+  // What was sent and never answered comes back: the network was lost, or the server. What was only typed is a draft on
+  // the server (issue.js), and is not put into the next sale unasked.
   if (!window.localStorage) return;
   var key = 'draft:' + form.getAttribute('data-draft');
   function fields() { return Array.prototype.filter.call(form.elements, function (field) { return field.name && field.type !== 'hidden' && field.type !== 'password' && field.type !== 'submit' && field.type !== 'radio' && field.type !== 'checkbox'; }); }
   try {
     var kept = JSON.parse(localStorage.getItem(key) || '{}');
     if (!form.hasAttribute('data-filled')) fields().forEach(function (field) { if (kept[field.name] && !field.value) field.value = kept[field.name]; });
-  } catch (error) { localStorage.removeItem(key); }
-  form.addEventListener('input', function () {
+  } catch (error) { /* not ours */ }
+  localStorage.removeItem(key);
+  form.addEventListener('submit', function () {
     var values = {}; fields().forEach(function (field) { values[field.name] = field.value; });
     localStorage.setItem(key, JSON.stringify(values));
   });

@@ -10,6 +10,15 @@
   window.addEventListener('online', function () { network(false); });
   window.addEventListener('offline', function () { network(true); });
   network();
+  // Back after a while: a newer version is said. Nothing reloads by itself, least of all in the middle of a form.
+  var newer = document.getElementById('newer'), asked = Date.now();
+  document.addEventListener('visibilitychange', function () {
+    if (!newer || document.hidden || Date.now() - asked < 300000) return;
+    asked = Date.now();
+    var request = new XMLHttpRequest(); request.open('GET', '/version.json');
+    request.onload = function () { if (request.status === 200) newer.hidden = JSON.parse(request.responseText).version === document.documentElement.getAttribute('data-v'); };
+    request.send();
+  });
   var summary = document.getElementById('errors');
   if (summary) summary.focus();
   // A second tap while the first is under way does nothing; the server would give the same invoice anyway.

@@ -11,6 +11,7 @@ import pytest
 from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, SandboxAuthority
 from piaoma.desk import merchant, scan
 from piaoma.store import IssueState
+from tests.channels.test_rehearsals import rehearse
 from tests.conftest import COMPANY, Shop
 from tests.web.browsing import browse, log_in
 
@@ -29,7 +30,7 @@ def test_what_a_channel_said_of_an_open_outcome_is_kept_and_shown(
         await log_in(client, shop)
         assert "没有在等的" in (await client.get(PAGE)).text
         code = await shop.code()
-        await shop.office.channel.rehearse(remote=True)  # type: ignore[attr-defined]
+        await rehearse(shop.office, remote=True)
         monkeypatch.setattr(SandboxAuthority, "issue_blue", strange)
         outcome = await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="k")
         assert outcome.state is IssueState.UNKNOWN

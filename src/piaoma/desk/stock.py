@@ -79,7 +79,10 @@ async def stock_once(office: Office) -> int:
 
 
 async def fetch_numbers(office: Office, merchant_id: int, taxpayer_id: str, year: str, below: int) -> int:
-    """Fetch a block when fewer than ``below`` numbers are left; how many blocks. Raises ``Unavailable``, ``Refused``."""
+    """Fetch a block when fewer than ``below`` numbers are left; how many were.
+
+    Raises ``Unavailable``, ``Refused``.
+    """
     async with _turn(office, merchant_id):
         if await numbers_left(office.database, merchant_id, year) >= below:
             return 0

@@ -81,7 +81,8 @@ async def practice(request: Request, session: Session) -> Response:
         return RedirectResponse("/console/training", 303)
     own = session.merchant_id if session.trains is None else session.trains
     return show(
-        request, session, "training.html", steps=await training.steps(office, session), possible=office.config.channel == SANDBOX,
+        request, session, "training.html", steps=await training.steps(office, session),
+        possible=office.config.channel == SANDBOX,
         everybody=await training.progress(office, own) if session.role is Role.OWNER else [],
     )  # fmt: skip
 

@@ -175,12 +175,12 @@ def test_one_bad_intent_keeps_no_other_waiting(config: Config, monkeypatch: pyte
         seen: list[RemoteAnswer] = []
         broken: list[str] = []
 
-        async def query(self: SandboxAuthority, serial: str) -> RemoteAnswer | None:
+        async def query(self: SandboxAuthority, serial: str, taxpayer_id: str) -> RemoteAnswer | None:
             if not broken:
                 broken.append(serial)
             if serial == broken[0]:
                 raise ValueError("garbled")
-            answer = await real(self, serial)
+            answer = await real(self, serial, taxpayer_id)
             assert answer is not None
             seen.append(answer)
             return msgspec.structs.replace(seen[0], serial=serial)

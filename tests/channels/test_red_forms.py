@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from piaoma.channels import RedFormAnswer, sandbox
+from piaoma.channels import RedFormAnswer, RedFormRequest, sandbox
 from piaoma.desk import red
 from piaoma.desk.config import Config
 from piaoma.invoice.red_form import RedFormEvent, RedFormState, Side
@@ -25,8 +25,8 @@ from tests.desk.test_red import issued, take_back, tell, use
 def no_usage_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The question about use is asked before the form; here only the form's own calls meet the trouble."""
 
-    async def known(office: Any, number: str) -> bool:
-        return bool(await office.channel._forms.is_used(number))
+    async def known(office: Any, merchant_id: int, number: str) -> bool:
+        return bool(await office.channel.forms.is_used(number))
 
     monkeypatch.setattr(red, "is_used", known)
 
@@ -135,7 +135,8 @@ def test_what_the_other_side_did_is_seen_when_asked(config: Config) -> None:
         await use(shop, number)
         form = await take_back(shop, number)
         assert form.state is RedFormState.AWAITING_BUYER
-        await shop.office.channel.act_on_red_form(red.serial_of(shop.id, "f"), RedFormEvent.CONFIRM, Side.BUYER)
+        request = await red._request(shop.office, form)
+        await shop.office.channel.act_on_red_form(request, RedFormEvent.CONFIRM, Side.BUYER)
         form = await later(shop)
         assert form.state is RedFormState.CONFIRMED and form.number is not None
 
@@ -178,8 +179,8 @@ def test_an_answer_to_something_else_is_no_answer(tmp_path: Any, changes: dict[s
         form = await take_back(shop, number)
         real = shop.office.channel.query_red_form
 
-        async def garbled(serial: str) -> RedFormAnswer | None:
-            answer = await real(serial)
+        async def garbled(request: RedFormRequest) -> RedFormAnswer | None:
+            answer = await real(request)
             assert answer is not None
             return msgspec.structs.replace(answer, **changes)
 

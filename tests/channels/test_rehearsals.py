@@ -17,7 +17,7 @@ from piaoma.desk.codes import CodeState
 from piaoma.desk.config import Config
 from piaoma.desk.office import Office
 from piaoma.store import IssueState, Outcome
-from tests.conftest import COMPANY, Shop, with_shop
+from tests.conftest import COMPANY, SELLER_ID, Shop, with_shop
 from tests.store.test_writing import broken_invariants, causes
 
 
@@ -161,9 +161,9 @@ def test_a_late_answer_is_waited_for(config: Config, monkeypatch: pytest.MonkeyP
         await rehearse(shop.office, late_ms=0)
         rows = await shop.office.channel._ledger.read("SELECT serial FROM authority_issued")  # type: ignore[attr-defined]
         with pytest.raises(OutcomeUnknown):
-            await shop.office.channel.query_result(rows[0][0])
-        real = shop.office.channel._now  # type: ignore[attr-defined]
-        shop.office.channel._now = lambda: real() + timedelta(hours=2)  # type: ignore[attr-defined]
+            await shop.office.channel.query_result(rows[0][0], SELLER_ID)
+        real = shop.office.channel.now  # type: ignore[attr-defined]
+        shop.office.channel.now = lambda: real() + timedelta(hours=2)  # type: ignore[attr-defined]
         await pursue_all(shop)
         assert (await codes.code(shop.office, shop.id, code.code_id)).state is CodeState.ISSUED
 

@@ -167,13 +167,12 @@ def test_after_72_hours_a_form_is_void(config: Config) -> None:
         form = await take_back(shop, number)
         assert form.confirm_until is not None
         late = form.confirm_until
-        for clock in (office, office.channel, office.channel._forms):  # type: ignore[attr-defined]
-            name = "now" if clock is office else "_now"
-            setattr(clock, name, lambda: late - timedelta(seconds=1))
+        for clock in (office, office.channel, office.channel.forms):  # type: ignore[attr-defined]
+            clock.now = lambda: late - timedelta(seconds=1)  # type: ignore[union-attr]
         assert await red.pursue_forms(office) == 1
         assert (await red._form(office, shop.id, "f")).state is RedFormState.AWAITING_BUYER
-        for clock in (office, office.channel, office.channel._forms):  # type: ignore[attr-defined]
-            setattr(clock, "now" if clock is office else "_now", lambda: late + timedelta(seconds=1))
+        for clock in (office, office.channel, office.channel.forms):  # type: ignore[attr-defined]
+            clock.now = lambda: late + timedelta(seconds=1)  # type: ignore[union-attr]
         assert await red.pursue_forms(office) == 1
         form = await red._form(office, shop.id, "f")
         assert form.state is RedFormState.TIMED_OUT

@@ -1,4 +1,4 @@
-"""Who gives an invoice its number (开票渠道): the contract, and the sandbox authority.
+"""Who gives an invoice its number (开票渠道): the contract, the sandbox authority, 乐企 and providers.
 
 In come taxpayers, priced drafts, red forms; out go quotas, blocks of numbers, answers. A call that fails says whether
 nothing was submitted (``Unavailable``) or the outcome is unknown (``OutcomeUnknown``), and callers never mix the two.
@@ -9,6 +9,7 @@ from .contract import (
     Channel,
     LedgerEntry,
     MonthSum,
+    NotTaken,
     Numbering,
     OutcomeUnknown,
     QuotaAnswer,
@@ -22,10 +23,13 @@ from .contract import (
     SessionState,
     Unavailable,
 )
+from .outside import MODULES, known_channels, open_outside, trusted_roots
 from .sandbox import SandboxAuthority, Switches
+from .settings import SettingsFault
 
 __all__ = [
-    "Block", "Channel", "LedgerEntry", "MonthSum", "Numbering", "OutcomeUnknown", "QuotaAnswer", "QuotaRequest",
-    "QuotaState", "RedFormAnswer", "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report", "SandboxAuthority",
-    "SessionState", "Switches", "Unavailable",
+    "MODULES", "Block", "Channel", "LedgerEntry", "MonthSum", "NotTaken", "Numbering", "OutcomeUnknown", "QuotaAnswer",
+    "QuotaRequest", "QuotaState", "RedFormAnswer", "RedFormRequest", "RemoteAnswer", "RemoteRequest", "Report",
+    "SandboxAuthority", "SessionState", "SettingsFault", "Switches", "Unavailable", "known_channels", "open_outside",
+    "trusted_roots",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from piaoma.invoice.draft import Draft
-from piaoma.invoice.issued import Bureau, PricedLine, RedReference, Totals
+from piaoma.invoice.issued import Bureau, IssuedInvoice, PricedLine, RedReference, Totals
 from piaoma.invoice.red import RedLine
 from piaoma.invoice.red_form import RedFormEvent, RedFormState, RedReason, Side
 from piaoma.invoice.refusal import Refusal
@@ -26,11 +26,15 @@ class Unavailable(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The channel may have taken the request. Ask for the result of the serial; do not send it as a new one."""
+    """The channel may have taken the request. Ask for the result of the serial; do not send it as a new one.
 
-    def __init__(self, serial: str) -> None:
+    ``said`` is what the channel said, in its own words and codes, when it said something: for the log.
+    """
+
+    def __init__(self, serial: str, said: str = "") -> None:
         self.serial = serial
-        super().__init__(serial)
+        self.said = said
+        super().__init__(f"{serial} {said}".strip())
 
 
 class Numbering(StrEnum):
@@ -79,7 +83,8 @@ class RemoteAnswer(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """An invoice that was numbered here and is now reported (上报): ``month`` it belongs to, kind (01, 02), fen."""
+    """An invoice that was numbered here and is now reported (上报): ``month`` it belongs to, kind (01, 02), fen;
+    ``digest`` is SHA-256 of its original, in hex."""
 
     taxpayer_id: str
     number: str
@@ -88,6 +93,14 @@ class Report(msgspec.Struct, frozen=True):
     kind: str
     amount_fen: int
     tax_fen: int
+    original: bytes = b""
+
+
+class NotTaken(msgspec.Struct, frozen=True):
+    """A report that the channel will never take as it is."""
+
+    number: str
+    refusal: Refusal
 
 
 class MonthSum(msgspec.Struct, frozen=True):
@@ -128,6 +141,9 @@ class QuotaRequest(msgspec.Struct, frozen=True):
     reason: str
 
 
+APPLY_ELSEWHERE = "这个渠道不能代办，请在电子税务局申请"  # what a channel says that takes no requests for quota
+
+
 class QuotaAnswer(msgspec.Struct, frozen=True):
     """Where the request stands; what was granted, in fen, and what the authority says to it."""
 
@@ -138,16 +154,19 @@ class QuotaAnswer(msgspec.Struct, frozen=True):
 
 
 class RedFormRequest(msgspec.Struct, frozen=True):
-    """A red form (红字信息确认单) to be raised. ``serial`` names it for ever; ``total`` is negative yuan, with tax."""
+    """A red form (红字信息确认单). ``serial`` names it for ever; ``total`` is negative yuan, with tax.
+
+    ``form_number`` is known once the channel has answered. Every call about a form carries all of it: some channels
+    know no serial of ours, and find a form by what it says.
+    """
 
     serial: str
     raised_by: Side
-    seller_id: str
-    buyer_id: str
-    blue_number: str
+    blue: IssuedInvoice
     reason: RedReason
     lines: tuple[RedLine, ...]
     total: Decimal
+    form_number: str = ""
 
 
 class RedFormAnswer(msgspec.Struct, frozen=True):
@@ -166,17 +185,21 @@ class Channel(Protocol):
     name: str
     sandbox: bool
     bureau: Bureau
+    forms_settle_seconds: float  # how long a red form that was sent may not be found, and is there; 0 with serials
+    roots: tuple[bytes, ...]  # DER: whose signatures on what it issues are believed, beside our own
 
     async def numbering(self) -> Numbering: ...
 
     async def session_state(self) -> SessionState: ...
 
-    async def get_quota(self, taxpayer_id: str, month: str) -> int:
-        """The limit of the month in fen, tax-exclusive."""
+    async def get_quota(self, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
+        """The limit of the month in fen, tax-exclusive. A channel that gives quota in blocks takes another one when the
+        month needs ``needed_fen`` in all; what comes back may still be less."""
         ...
 
-    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
-        """A block for the two-digit year. Raises ``Refused`` ISSUE-NO-NUMBERS when there are none."""
+    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
+        """A block for the two-digit year. The same serial twice is the same block, so that none is lost with an answer.
+        Raises ``Refused`` ISSUE-NO-NUMBERS when there are none."""
         ...
 
     async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
@@ -187,7 +210,7 @@ class Channel(Protocol):
         """Issue a red invoice by its form; otherwise as ``issue_blue``."""
         ...
 
-    async def query_usage(self, number: str) -> bool:
+    async def query_usage(self, taxpayer_id: str, number: str) -> bool:
         """Whether the buyer confirmed the use of an invoice (用途确认) or booked it (入账)."""
         ...
 
@@ -195,31 +218,37 @@ class Channel(Protocol):
         """Raise a form. The same serial twice is the same form. Raises ``Unavailable`` or ``OutcomeUnknown``."""
         ...
 
-    async def act_on_red_form(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
+    async def act_on_red_form(self, request: RedFormRequest, event: RedFormEvent, by: Side) -> RedFormAnswer:
         """Confirm, deny or withdraw a form. What was done already is no error: the answer is where it stands.
         Raises ``Unavailable`` or ``OutcomeUnknown``; then ``query_red_form`` tells."""
         ...
 
-    async def query_red_form(self, serial: str) -> RedFormAnswer | None:
+    async def query_red_form(self, request: RedFormRequest) -> RedFormAnswer | None:
         """Where a form stands, with what the other side did and the 72 hours; None when the channel never got it.
         Raises ``OutcomeUnknown`` while it is still being worked on."""
         ...
 
-    async def query_result(self, serial: str) -> RemoteAnswer | None:
-        """The final answer to a serial; None when the channel never got it. Raises ``OutcomeUnknown`` while it is
-        still being worked on."""
+    async def query_result(self, serial: str, taxpayer_id: str) -> RemoteAnswer | None:
+        """The final answer to a serial of a seller; None when the channel never got it. Raises ``OutcomeUnknown`` while
+        it is still being worked on."""
         ...
 
     async def arrived(self) -> Sequence[RemoteAnswer]:
         """Answers that came by themselves since the last call, possibly not for the first time."""
         ...
 
-    async def report(self, reports: Sequence[Report]) -> None:
-        """Report invoices; reporting again changes nothing."""
+    async def report(self, reports: Sequence[Report]) -> Sequence[NotTaken]:
+        """Report invoices; reporting again changes nothing. What is not in the answer stands in the channel's books.
+        Raises ``Unavailable`` also while the channel has not told yet what became of them."""
         ...
 
-    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum]:
-        """What the authority has of a month, by kind and colour in that order; only what is there at all."""
+    async def close(self) -> None:
+        """Nobody asks any more."""
+        ...
+
+    async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum] | None:
+        """What the authority has of a month, by kind and colour in that order; only what is there at all. None where
+        it does not tell, and judges when it is asked to confirm."""
         ...
 
     async def month_entries(self, taxpayer_id: str, month: str, after: str, count: int) -> Sequence[LedgerEntry]:

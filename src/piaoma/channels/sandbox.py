@@ -24,6 +24,7 @@ from .contract import (
     Block,
     LedgerEntry,
     MonthSum,
+    NotTaken,
     Numbering,
     OutcomeUnknown,
     QuotaAnswer,
@@ -37,12 +38,13 @@ from .contract import (
     Unavailable,
 )
 from .ledger import Ledger, LedgerTransaction
-from .sandbox_forms import FormBook
+from .sandbox_forms import FormBook, NewForm
 from .sandbox_months import MonthBook, report_of
 from .sandbox_quota import QuotaBook
 
 QUOTA_FEN = 1_000_000_00  # a month, tax-exclusive, unless a switch says otherwise
-POOL_DIGIT, REMOTE_DIGIT = "0", "8"  # fifth digit of a number: given beforehand, given by the call
+DIGITS = ("0", "8")  # fifth digit of a number: given beforehand, given by the call
+DIGITS_OF_THE_PROCESS = ("1", "9")  # of ``piaoma authority serve``, whose books are others
 PATIENCE_MS = 3_000  # how long a caller waits for an answer before it counts as unknown
 FIRST_SEQUENCE = 1
 ROOM = 1_000_000_000  # numbers left out after a restore; a year has a million times as many
@@ -53,7 +55,9 @@ class Switches(msgspec.Struct, frozen=True):
 
     ``remote`` issues by call though nothing is wrong; ``late_ms`` answers after that many milliseconds; ``down`` is
     ``before`` (the call never arrives) or ``after`` (it arrives, the answer is lost); ``twice`` answers twice;
-    ``no_numbers`` and ``quota_fen`` at 0 are out of them; ``single`` gives one number at a time.
+    ``no_numbers`` and ``quota_fen`` at 0 are out of them; ``single`` gives one number at a time. The last four are of
+    ``piaoma authority serve`` alone, which does what it was asked and then answers: after ``slow_ms``, with
+    ``garbage``, with status 500 (``broken``), or with half an answer (``cut``).
     """
 
     remote: bool = False
@@ -64,6 +68,10 @@ class Switches(msgspec.Struct, frozen=True):
     refuse: bool = False
     quota_fen: int = QUOTA_FEN
     single: bool = False
+    slow_ms: int = 0
+    garbage: bool = False
+    broken: bool = False
+    cut: bool = False
 
 
 _TAKE_SEQUENCE = """
@@ -72,11 +80,16 @@ ON CONFLICT (prefix) DO UPDATE SET next_sequence = authority_sequence.next_seque
 RETURNING next_sequence
 """
 _ADD_BLOCK = """
-INSERT INTO authority_blocks (prefix, first_sequence, last_sequence, taxpayer_id) VALUES ($1, $2, $3, $4)
+INSERT INTO authority_blocks (prefix, first_sequence, last_sequence, taxpayer_id, serial) VALUES ($1, $2, $3, $4, $5)
 """
+_BLOCK = "SELECT prefix, first_sequence, last_sequence FROM authority_blocks WHERE serial = $1"
 _ISSUED = "SELECT number, original, ready_at_ms FROM authority_issued WHERE serial = $1"
 _ADD_ISSUED = """
 INSERT INTO authority_issued (serial, taxpayer_id, number, original, ready_at_ms) VALUES ($1, $2, $3, $4, $5)
+"""
+_ENROL = """
+INSERT INTO authority_taxpayers (taxpayer_id, name) VALUES ($1, $2)
+ON CONFLICT (taxpayer_id) DO UPDATE SET name = excluded.name
 """
 _SET_SWITCH = """
 INSERT INTO authority_switches (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
@@ -89,13 +102,22 @@ class SandboxAuthority:
     name = "sandbox"
     sandbox = True
     bureau = SANDBOX_BUREAU
+    roots: tuple[bytes, ...] = ()
+    forms_settle_seconds = 0.0
 
-    def __init__(self, ledger: Ledger, signer: Callable[[], Signer], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        signer: Callable[[], Signer],
+        now: Callable[[], datetime],
+        digits: tuple[str, str] = DIGITS,
+    ) -> None:
+        self._pool_digit, self._remote_digit = digits
         self._ledger = ledger
         self._signer = signer
-        self._now = now
+        self.now = now
         self._answers_to_repeat: list[RemoteAnswer] = []
-        self._forms = FormBook(ledger, now)
+        self.forms = FormBook(ledger, now)
         self._months = MonthBook(ledger, now)
         self._quotas = QuotaBook(ledger, now)
 
@@ -131,7 +153,7 @@ class SandboxAuthority:
         """DOWN during a rehearsed outage."""
         return SessionState.DOWN if (await self.switches()).down else SessionState.OK
 
-    async def get_quota(self, taxpayer_id: str, month: str) -> int:
+    async def get_quota(self, taxpayer_id: str, month: str, needed_fen: int = 0) -> int:
         """See ``Channel.get_quota``: every taxpayer has the same limit here, but for who rehearses, and what he was
         granted beside it."""
         switches = await self.switches(taxpayer_id)
@@ -139,7 +161,7 @@ class SandboxAuthority:
             raise Unavailable("rehearsal: down")
         return switches.quota_fen + await self._quotas.granted_fen(taxpayer_id, month)
 
-    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int) -> Block:
+    async def allocate_numbers(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
         """See ``Channel.allocate_numbers``."""
         switches = await self.switches(taxpayer_id)
         count = 1 if switches.single else count
@@ -147,11 +169,18 @@ class SandboxAuthority:
             raise Unavailable("rehearsal: down")
         if switches.no_numbers:
             raise refuse("ISSUE-NO-NUMBERS")
-        prefix = f"{year}{SANDBOX_PROVINCE}{POOL_DIGIT}"
+        return await self.give_block(taxpayer_id, year, count, serial)
+
+    async def give_block(self, taxpayer_id: str, year: str, count: int, serial: str) -> Block:
+        """A block, once for a serial, whatever is rehearsed."""
+        prefix = f"{year}{SANDBOX_PROVINCE}{self._pool_digit}"
         async with self._ledger.write() as transaction:
+            found = await transaction.fetch(_BLOCK, serial)
+            if found:
+                return Block(found[0][0], found[0][1], found[0][2])
             first = await self._take(transaction, prefix, count)
             block = Block(prefix, first, first + count - 1)
-            await transaction.execute(_ADD_BLOCK, prefix, block.first, block.last, taxpayer_id)
+            await transaction.execute(_ADD_BLOCK, prefix, block.first, block.last, taxpayer_id, serial)
         return block
 
     async def issue_blue(self, request: RemoteRequest) -> RemoteAnswer:
@@ -161,24 +190,29 @@ class SandboxAuthority:
     async def issue_red(self, request: RemoteRequest) -> RemoteAnswer:
         """See ``Channel.issue_red``: refused when its form cannot be used."""
         assert request.red is not None, "a red invoice names what it corrects"
-        if not await self._forms.is_issuable(request.red) and not await self._ledger.read(_ISSUED, request.serial):
+        if not await self.forms.is_issuable(request.red) and not await self._ledger.read(_ISSUED, request.serial):
             if (await self.switches()).down == "before":
                 raise Unavailable("rehearsal: down before the call")
             return RemoteAnswer(request.serial, refusals=(_refusal("红字信息确认单不能开票"),))
         answer = await self._issue_by_call(request)
         if answer.number:
-            await self._forms.use_up(request.red)
+            await self.forms.use_up(request.red)
         return answer
 
-    async def query_usage(self, number: str) -> bool:
+    async def query_usage(self, taxpayer_id: str, number: str) -> bool:
         """See ``Channel.query_usage``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
-        return await self._forms.is_used(number)
+        return await self.forms.is_used(number)
+
+    async def enrol(self, taxpayer_id: str, name: str) -> None:
+        """A seller that the providers of ``piaoma authority serve`` issue for, with the name that they print."""
+        async with self._ledger.write() as transaction:
+            await transaction.execute(_ENROL, taxpayer_id, name)
 
     async def use(self, number: str) -> None:
         """What no seller can do: the buyer confirms the use of an invoice (用途确认)."""
-        await self._forms.use(number)
+        await self.forms.use(number)
 
     async def apply_red_form(self, request: RedFormRequest) -> RedFormAnswer:
         """See ``Channel.apply_red_form``, as the rehearsal has it."""
@@ -187,26 +221,35 @@ class SandboxAuthority:
             raise Unavailable("rehearsal: down before the call")
         if switches.refuse:
             return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
-        answer = await self._forms.apply(request, switches.late_ms)
+        blue = request.blue
+        form = NewForm(
+            request.serial,
+            blue.number,
+            blue.seller.taxpayer_id,
+            blue.buyer.taxpayer_id,
+            request.raised_by,
+            request.total,
+        )
+        answer = await self.forms.apply(form, switches.late_ms)
         await self._lose(switches, request.serial)
         return answer
 
-    async def act_on_red_form(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
+    async def act_on_red_form(self, request: RedFormRequest, event: RedFormEvent, by: Side) -> RedFormAnswer:
         """See ``Channel.act_on_red_form``, as the rehearsal has it."""
         switches = await self.switches()
         if switches.down == "before":
             raise Unavailable("rehearsal: down before the call")
         if switches.refuse:
-            return RedFormAnswer(serial, refusals=(_form_refusal("演练 rehearsal"),))
-        answer = await self._forms.act(serial, event, by)
-        await self._lose(switches, serial)
+            return RedFormAnswer(request.serial, refusals=(_form_refusal("演练 rehearsal"),))
+        answer = await self.forms.act(request.serial, event, by)
+        await self._lose(switches, request.serial)
         return answer
 
-    async def query_red_form(self, serial: str) -> RedFormAnswer | None:
+    async def query_red_form(self, request: RedFormRequest) -> RedFormAnswer | None:
         """See ``Channel.query_red_form``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
-        return await self._forms.query(serial)
+        return await self.forms.query(request.serial)
 
     async def _lose(self, switches: Switches, serial: str) -> None:
         """Keep an answer back, as the rehearsal has it."""
@@ -224,20 +267,24 @@ class SandboxAuthority:
         if switches.refuse or switches.no_numbers:
             cause = Refusal("ISSUE-NO-NUMBERS") if switches.no_numbers else _refusal("演练 rehearsal")
             return RemoteAnswer(request.serial, refusals=(cause,))
-        answer = await self._issue(request, switches.late_ms)
+        answer = await self.issue_once(request, switches.late_ms)
         await self._lose(switches, request.serial)
         if switches.twice:
             self._answers_to_repeat.append(answer)
         return answer
 
-    async def query_result(self, serial: str) -> RemoteAnswer | None:
+    async def query_result(self, serial: str, taxpayer_id: str) -> RemoteAnswer | None:
         """See ``Channel.query_result``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
+        return await self.result(serial)
+
+    async def result(self, serial: str) -> RemoteAnswer | None:
+        """What was issued for a serial, whatever is rehearsed. Raises ``OutcomeUnknown`` while it is kept back."""
         rows = await self._ledger.read(_ISSUED, serial)
         if not rows:
             return None
-        if rows[0][2] > self._now().timestamp() * 1000:
+        if rows[0][2] > self.now().timestamp() * 1000:
             raise OutcomeUnknown(serial)
         return RemoteAnswer(serial, rows[0][0], bytes(rows[0][1]))
 
@@ -246,11 +293,15 @@ class SandboxAuthority:
         answers, self._answers_to_repeat = self._answers_to_repeat, []
         return answers
 
-    async def report(self, reports: Sequence[Report]) -> None:
+    async def report(self, reports: Sequence[Report]) -> Sequence[NotTaken]:
         """See ``Channel.report``."""
         if (await self.switches()).down:
             raise Unavailable("rehearsal: down")
         await self._months.add(reports)
+        return ()
+
+    async def close(self) -> None:
+        """See ``Channel.close``: the ledger is closed by whoever opened it."""
 
     async def month_sums(self, taxpayer_id: str, month: str) -> Sequence[MonthSum]:
         """See ``Channel.month_sums``."""
@@ -304,13 +355,14 @@ class SandboxAuthority:
                 "UPDATE authority_sequence SET next_sequence = next_sequence + CAST($1 AS BIGINT)", ROOM
             )
 
-    async def _issue(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
-        """Issue once for a serial, in one transaction; the same serial again finds what was issued."""
+    async def issue_once(self, request: RemoteRequest, late_ms: int) -> RemoteAnswer:
+        """Issue once for a serial, in one transaction, whatever is rehearsed; the same serial again finds what was
+        issued. Asked for, it is not there before so many milliseconds have gone."""
         async with self._ledger.write() as transaction:
             found = await transaction.fetch(_ISSUED, request.serial)
             if found:
                 return RemoteAnswer(request.serial, found[0][0], bytes(found[0][1]))
-            prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{REMOTE_DIGIT}"
+            prefix = f"{request.requested_at:%y}{SANDBOX_PROVINCE}{self._remote_digit}"
             number = f"{prefix}{await self._take(transaction, prefix, 1):015d}"
             invoice = invoice_of(
                 request.draft, request.lines, request.totals, number, request.requested_at, self.bureau, request.red
@@ -320,7 +372,7 @@ class SandboxAuthority:
                 original = await asyncio.to_thread(sign_original, invoice, self._signer())
             except SignerFault as fault:
                 raise Unavailable(str(fault)) from None
-            ready_at_ms = int(self._now().timestamp() * 1000) + late_ms
+            ready_at_ms = int(self.now().timestamp() * 1000) + late_ms
             await transaction.execute(
                 _ADD_ISSUED, request.serial, request.draft.seller.taxpayer_id, number, original, ready_at_ms
             )

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from piaoma.invoice.issued import SANDBOX_PROVINCE, RedReference
 from piaoma.invoice.money import to_fen
@@ -23,7 +26,7 @@ from piaoma.invoice.red_form import (
 )
 from piaoma.invoice.refusal import Refusal
 
-from .contract import OutcomeUnknown, RedFormAnswer, RedFormRequest
+from .contract import OutcomeUnknown, RedFormAnswer
 from .ledger import Ledger, LedgerTransaction
 
 FORM_DIGIT = "7"  # fifth digit of a form's number, so that none looks like an invoice's
@@ -38,10 +41,35 @@ WHERE serial = $1
 """
 _ADD = """
 INSERT INTO authority_red_forms (serial, form_number, blue_number, seller_id, buyer_id, raised_by, state, total_fen,
-                                 confirm_until_ms, ready_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                 confirm_until_ms, ready_at_ms, details)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+_OF_BLUE = """
+SELECT serial, raised_by, used_up, details FROM authority_red_forms
+WHERE seller_id = $1 AND blue_number = $2 AND ready_at_ms <= $3 ORDER BY form_number
 """
 _USE = "INSERT INTO authority_usage (number, used_at_ms) VALUES ($1, $2) ON CONFLICT (number) DO NOTHING"
+
+
+class NewForm(msgspec.Struct, frozen=True):
+    """A form to be taken in. ``details`` is kept as it came, for whoever lists it."""
+
+    serial: str
+    blue_number: str
+    seller_id: str
+    buyer_id: str
+    raised_by: Side
+    total: Decimal
+    details: str = ""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A form as it stands in a list."""
+
+    answer: RedFormAnswer
+    raised_by: Side
+    used_up: bool
+    details: str
 
 
 class FormBook:
@@ -49,33 +77,43 @@ class FormBook:
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
-        self._now = now
+        self.now = now
 
     async def use(self, number: str) -> None:
         """The buyer confirms the use of an invoice."""
         async with self._ledger.write() as transaction:
-            await transaction.execute(_USE, number, _ms(self._now()))
+            await transaction.execute(_USE, number, _ms(self.now()))
 
     async def is_used(self, number: str) -> bool:
         """Whether he did."""
         return bool(await self._ledger.read("SELECT 1 FROM authority_usage WHERE number = $1", number))
 
-    async def apply(self, request: RedFormRequest, late_ms: int) -> RedFormAnswer:
+    async def apply(self, form: NewForm, late_ms: int) -> RedFormAnswer:
         """Take a form in, once for a serial."""
-        now = self._now()
-        used = await self.is_used(request.blue_number)
+        now = self.now()
+        used = await self.is_used(form.blue_number)
         async with self._ledger.write() as transaction:
-            found = await transaction.fetch(_FORM, request.serial)
+            found = await transaction.fetch(_FORM, form.serial)
             if not found:
                 prefix = f"{now:%y}{SANDBOX_PROVINCE}{FORM_DIGIT}"
                 sequence = int((await transaction.fetch(_TAKE, prefix))[0][0]) - 1
                 await transaction.execute(
-                    _ADD, request.serial, f"{prefix}{sequence:015d}", request.blue_number, request.seller_id,
-                    request.buyer_id, request.raised_by.value, first_state(request.raised_by, used=used).value,
-                    to_fen(request.total), _ms(confirm_until(now)), _ms(now) + late_ms,
+                    _ADD, form.serial, f"{prefix}{sequence:015d}", form.blue_number, form.seller_id, form.buyer_id,
+                    form.raised_by.value, first_state(form.raised_by, used=used).value, to_fen(form.total),
+                    _ms(confirm_until(now)), _ms(now) + late_ms, form.details,
                 )  # fmt: skip
-                found = await transaction.fetch(_FORM, request.serial)
-        return self._answer(request.serial, found[0])
+                found = await transaction.fetch(_FORM, form.serial)
+        return self._answer(form.serial, found[0])
+
+    async def listed(self, seller_id: str, blue_number: str) -> list[Listed]:
+        """The forms of a blue invoice that can be seen by now, oldest first."""
+        serials = await self._ledger.read(_OF_BLUE, seller_id, blue_number, _ms(self.now()))
+        found = []
+        for row in serials:
+            answer = await self.query(row[0])
+            assert answer is not None, "a listed form is there"
+            found.append(Listed(answer, Side(row[1]), bool(row[2]), row[3]))
+        return found
 
     async def act(self, serial: str, event: RedFormEvent, by: Side) -> RedFormAnswer:
         """Confirm, deny, withdraw. What was done before is answered with where the form stands."""
@@ -83,7 +121,7 @@ class FormBook:
             rows = await self._timed(transaction, serial)
             if not rows:
                 return RedFormAnswer(serial, refusals=(Refusal("RED-FORM-NOT-FOUND"),))
-            following = after(self._standing(rows[0]), event, self._now(), by)
+            following = after(self._standing(rows[0]), event, self.now(), by)
             if isinstance(following, RedFormState):
                 await _set_state(transaction, serial, following)
                 rows = await transaction.fetch(_FORM, serial)
@@ -95,7 +133,7 @@ class FormBook:
             rows = await self._timed(transaction, serial)
         if not rows:
             return None
-        if rows[0][5] > _ms(self._now()):
+        if rows[0][5] > _ms(self.now()):
             raise OutcomeUnknown(serial)
         return self._answer(serial, rows[0])
 
@@ -118,14 +156,14 @@ class FormBook:
         """The form's row, after its 72 hours were looked at."""
         rows = await transaction.fetch(_FORM, serial)
         if rows and RedFormState(rows[0][3]) in PENDING:
-            following = after(self._standing(rows[0]), RedFormEvent.TIME_OUT, self._now())
+            following = after(self._standing(rows[0]), RedFormEvent.TIME_OUT, self.now())
             if isinstance(following, RedFormState):
                 await _set_state(transaction, serial, following)
                 rows = await transaction.fetch(_FORM, serial)
         return rows
 
     def _standing(self, row: Any) -> Standing:
-        until = datetime.fromtimestamp(row[4] / 1000, self._now().tzinfo)
+        until = datetime.fromtimestamp(row[4] / 1000, self.now().tzinfo)
         return Standing(RedFormState(row[3]), Side(row[2]), until, bool(row[6]))
 
     def _answer(self, serial: str, row: Any) -> RedFormAnswer:

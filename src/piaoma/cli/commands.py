@@ -11,8 +11,10 @@ from cyclopts import App, Parameter
 import piaoma
 
 app = App(name="piaoma", help="票码：扫码开票。Scan a code, get a legal e-invoice.", version=piaoma.__version__)
-authority = App(name="authority", help="The sandbox authority: show and rehearse.")
+authority = App(name="authority", help="The sandbox authority: show, rehearse, serve.")
 app.command(authority)
+channel = App(name="channel", help="The channel that is configured: how it stands, giving quota back.")
+app.command(channel)
 classification = App(name="classification", help="Tax classification codes: import the official table, search.")
 app.command(classification)
 keys = App(name="keys", help="Keys and certificates: list, make, rotate, export public parts, serve as a signer.")
@@ -34,7 +36,12 @@ def serve(*, config: ConfigFile = None) -> None:
 
 
 @app.command
-def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
+def demo(
+    *,
+    out: Path = Path("demo-out"),
+    keep: bool | None = None,
+    channel: Literal["sandbox", "leqi", "nuonuo", "baiwang"] = "sandbox",
+) -> None:
     """Run the main job over real HTTP: code, scan, invoice, files, verification.
 
     Parameters
@@ -43,10 +50,12 @@ def demo(*, out: Path = Path("demo-out"), keep: bool | None = None) -> None:
         Where XML, PDF and the table go.
     keep
         Keep serving afterwards; by default only on a terminal.
+    channel
+        Who issues: the sandbox, or another one against its simulator, which is started for it.
     """
     from .demo import demo as run
 
-    run(out, keep)
+    run(out, keep, channel)
 
 
 @app.command
@@ -338,6 +347,66 @@ def serve_signer(*, socket: Path, allow_uid: tuple[int, ...] = (), config: Confi
     run(config, socket, allow_uid)
 
 
+@channel.command(name="show")
+def show_channel(taxpayer: str, *, config: ConfigFile = None) -> int:
+    """Show whether the channel can be used, a seller's quota, and what is left of its numbers.
+
+    Parameters
+    ----------
+    taxpayer
+        The tax id of a registered merchant.
+    """
+    from .channel import show as run
+
+    return run(taxpayer, config)
+
+
+@channel.command(name="return-quota")
+def return_quota(taxpayer: str, yuan: str, *, config: ConfigFile = None) -> int:
+    """Give downloaded quota of this month back to the platform (乐企), where the seller also issues elsewhere.
+
+    Parameters
+    ----------
+    taxpayer
+        The tax id of a registered merchant.
+    yuan
+        How much, tax-exclusive.
+    """
+    from .channel import return_quota as run
+
+    return run(taxpayer, yuan, config)
+
+
+@authority.command(name="serve")
+def serve_authority(*, port: int = 8801, config: ConfigFile = None) -> None:
+    """Serve the authority and two providers on loopback, for practice: what they issue can never be real.
+
+    Parameters
+    ----------
+    port
+        Where to listen on 127.0.0.1. The files to configure are written to the folder ``authority`` of the data.
+    """
+    from .authority import serve_authority as run
+
+    run(port, config)
+
+
+@authority.command
+def enrol(taxpayer_id: str, name: str, *, config: ConfigFile = None) -> None:
+    """Let the simulated providers know a seller: they issue for nobody else.
+
+    Parameters
+    ----------
+    taxpayer_id
+        The seller's tax id.
+    name
+        The seller's name, as it is printed.
+    """
+    from .records import enrol as run
+
+    run(taxpayer_id, name, config)
+
+
 @authority.command
 def show(*, config: ConfigFile = None) -> None:
     """Show the rehearsal in force."""
@@ -356,6 +425,10 @@ def rehearse(
     no_numbers: bool = False,
     refuse: bool = False,
     quota: int | None = None,
+    slow_ms: int = 0,
+    garbage: bool = False,
+    broken: bool = False,
+    cut: bool = False,
     config: ConfigFile = None,
 ) -> None:
     """Set a rehearsal; without arguments everything is normal again.
@@ -376,6 +449,14 @@ def rehearse(
         Every invoice is refused.
     quota
         The monthly limit in yuan.
+    slow_ms
+        Of ``authority serve``: every answer comes so much later.
+    garbage
+        Of ``authority serve``: answers that cannot be read.
+    broken
+        Of ``authority serve``: status 500 after the work was done.
+    cut
+        Of ``authority serve``: half an answer, then nothing.
     """
     from piaoma.channels.sandbox import QUOTA_FEN
 
@@ -389,6 +470,10 @@ def rehearse(
         "no_numbers": no_numbers,
         "refuse": refuse,
         "quota_fen": QUOTA_FEN if quota is None else quota * 100,
+        "slow_ms": slow_ms,
+        "garbage": garbage,
+        "broken": broken,
+        "cut": cut,
     }
     run(config, changes)
 

@@ -29,14 +29,16 @@ from piaoma.codes.symbol import draw
 from piaoma.desk.config import Config, load_config
 from piaoma.desk.office import shanghai_now
 from piaoma.documents.formats import file_name
+from piaoma.store import open_database
 from piaoma.trust import open_or_create
 
+from .authority import COMPANY, TAXPAYER_ID, simulated
 from .logs import set_up_logs
 from .records import audit_of
 from .serve import server_of
 from .verify import trusted_by, verify_file
 
-SHOP, COMPANY, TAXPAYER_ID = "江汉路测试小馆（演示）", "武汉测试餐饮有限公司", "91420100MA4K00000Q"
+SHOP = "江汉路测试小馆（演示）"
 CUSTOMER, CUSTOMER_ID = "武汉某某科技有限公司", "91110108690017781B"
 AMOUNT = "58.00"
 SAVED = ("xml", "pdf", "ofd", "png", "zip")
@@ -90,9 +92,14 @@ def hidden(page: bytes, name: str) -> str:
     return found[1].decode()
 
 
-def demo(out: Path, keep: bool | None) -> None:
+def demo(out: Path, keep: bool | None, channel: str) -> None:
     """Run it; the process ends with an error when any step does not hold."""
     set_up_logs(40)
+    with simulated(channel) as outside:
+        _demo(out, keep, outside)
+
+
+def _demo(out: Path, keep: bool | None, outside: dict[str, str]) -> None:
     keep = sys.stdout.isatty() and sys.stdin.isatty() if keep is None else keep
     folder = Path(tempfile.mkdtemp(prefix="piaoma-demo-"))
     # The demo's shop is thrown away, but its authority is this installation's: so its files verify afterwards.
@@ -104,7 +111,8 @@ def demo(out: Path, keep: bool | None) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = Config(data=str(folder), base_url=f"http://127.0.0.1:{port}", port=port, support="演示无客服",
-                    signer=own.signer, key_secret=own.key_secret, key_secret_file=str(own.secret.file))  # fmt: skip
+                    signer=own.signer, key_secret=own.key_secret, key_secret_file=str(own.secret.file),
+                    **outside)  # type: ignore[arg-type]  # fmt: skip
     server = server_of(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -116,6 +124,8 @@ def demo(out: Path, keep: bool | None) -> None:
             time.sleep(0.01)
         times = {"server ready": time.perf_counter() - started}
         number = _run(config, out, times)
+        if outside:
+            asyncio.run(_reported(config, times))
         _finish(config, out, times, number)
         if keep:
             print(f"\n票码在运行 serving on {config.base_url}  — Ctrl+C 结束\n数据 data {folder}", flush=True)
@@ -182,6 +192,20 @@ def _run(config: Config, out: Path, times: dict[str, float]) -> str:
         (out / file_name(number, kind)).write_bytes(customer.get(f"/s/{token}/file/{kind}"))
         lap(f"{kind} saved")
     return number
+
+
+async def _reported(config: Config, times: dict[str, float]) -> None:
+    """Wait until the channel has what it must have of every invoice."""
+    clock = time.perf_counter()
+    database = await open_database(config.database_url)
+    try:
+        while (await database.read("SELECT count(*) FROM jobs WHERE kind = 'report' AND state <> 'done'"))[0][0]:
+            if time.perf_counter() - clock > WAIT_SECONDS:
+                raise RuntimeError("an invoice was not taken by the channel")
+            await asyncio.sleep(0.05)
+    finally:
+        await database.close()
+    times[f"{config.channel} has it"] = time.perf_counter() - clock
 
 
 def _finish(config: Config, out: Path, times: dict[str, float], number: str) -> None:

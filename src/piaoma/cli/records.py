@@ -178,6 +178,15 @@ def use_invoice(number: str, config_file: Path | None) -> int:
     return 0
 
 
+def enrol(taxpayer_id: str, name: str, config_file: Path | None) -> None:
+    """Let the simulated providers know a seller."""
+
+    async def work(sandbox: SandboxAuthority) -> None:
+        await sandbox.enrol(taxpayer_id, name)
+
+    _with_authority(config_file, work)
+
+
 def _with_authority(config_file: Path | None, work: Callable[[SandboxAuthority], Coroutine[None, None, None]]) -> None:
     """Work in the sandbox authority's own books, beside a server that may be running."""
     config, _ = load_config(config_file)

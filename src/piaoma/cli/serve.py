@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
 import uvicorn
 
+from piaoma.desk.channel import demand_channel
 from piaoma.desk.config import Config, ConfigFault, load_config
 from piaoma.desk.keys import open_keys
 from piaoma.desk.office import make_private, shanghai_now
@@ -65,5 +67,6 @@ def serve(file: Path | None) -> None:
     open_keys(config, shanghai_now)  # so is a secret that opens no key
     if config.mail_in:
         _check_free(config.mail_in)
+    asyncio.run(demand_channel(config, shanghai_now()))  # and a channel that cannot be gone over to
     print(f"票码 Piaoma  {config.base_url}   数据 {config.data_folder}", flush=True)
     server_of(config).run()

@@ -18,6 +18,7 @@ from asn1crypto import pem
 from rich.console import Console
 from rich.progress import Progress
 
+from piaoma.desk.channel import channel_roots
 from piaoma.desk.config import load_config
 from piaoma.desk.office import shanghai_now
 from piaoma.desk.verify import with_records
@@ -192,12 +193,16 @@ def company_of(text: str) -> Company | None:
 
 
 def roots_of(root: Path | None) -> tuple[bytes, ...]:
-    """The trusted roots, DER: a named PEM, or this installation's sandbox root when there is one."""
-    path = root or load_config()[0].data_folder / "keys" / "sandbox" / "root.pem"
-    if not path.exists():
-        return ()
-    der: bytes = pem.unarmor(path.read_bytes())[2]
-    return (der,)
+    """The trusted roots, DER: a named PEM; or this installation's own, its channel's, and its simulator's."""
+    if root is not None:
+        return _root_in(root)
+    config = load_config()[0]
+    own, simulator = config.keys_folder / "root.pem", config.data_folder / "authority" / "keys" / "root.pem"
+    return tuple(dict.fromkeys((*_root_in(own), *channel_roots(config), *_root_in(simulator))))
+
+
+def _root_in(path: Path) -> tuple[bytes, ...]:
+    return (pem.unarmor(path.read_bytes())[2],) if path.exists() else ()
 
 
 def log_keys_of(log_key: Path | None) -> dict[str, LogPublicKey]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from piaoma.channels import Channel, Report
 from piaoma.store import Database
 
-from .outbox import Job
+from .outbox import Job, Undeliverable
 
 _REPORTS = """
-SELECT m.taxpayer_id, t.number, t.digest, t.month, t.kind, t.amount_fen, t.tax_fen
+SELECT m.taxpayer_id, t.number, t.digest, t.month, t.kind, t.amount_fen, t.tax_fen, t.original
 FROM {keys} CROSS JOIN invoices t CROSS JOIN merchants m
 WHERE t.merchant_id = k.a AND t.number = k.b AND m.merchant_id = t.merchant_id
 """
@@ -30,7 +30,13 @@ class ReportCarrier:
         self._statement = _REPORTS.format(keys=database.dialect.int_text_keys)
 
     async def carry(self, jobs: Sequence[Job]) -> None:
-        """See ``Carrier.carry``. Reporting twice changes nothing there."""
+        """See ``Carrier.carry``. Reporting twice changes nothing there. What the authority will not take is dead with
+        its cause: the outbox halves a batch until it stands alone."""
         keys = json.dumps([(job.merchant_id, job.number) for job in jobs])
         rows = await self._database.read(self._statement, keys)
-        await self._channel.report([Report(*(row[column] for column in range(7))) for row in rows])
+        refused = await self._channel.report([
+            Report(row[0], row[1], row[2], row[3], row[4], row[5], row[6], bytes(row[7])) for row in rows
+        ])  # fmt: skip
+        if refused:
+            told = refused[0].refusal
+            raise Undeliverable(f"{told.cause} {told.values.get('have', '')}".strip())

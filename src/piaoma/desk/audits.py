@@ -16,6 +16,7 @@ from piaoma.store import Finding, Transaction, audit, milliseconds, open_databas
 from piaoma.trust import Verdict, trusted_root, verify_original
 from piaoma.trust.checkpoint import LogPublicKey
 
+from .channel import channel_roots
 from .config import Config
 from .platform_trail import record_act
 from .sessions import Session
@@ -92,7 +93,7 @@ async def _run(office: Office, run_id: int) -> None:
 async def findings_of(config: Config, progress: Callable[[int], None] = lambda _: None) -> list[Finding]:
     """What the audit finds in a configuration's store: each invariant, with how much breaks it."""
     root = trusted_root(config.keys_folder)
-    roots = () if root is None else (root,)  # no secret is needed to verify
+    roots = (*(() if root is None else (root,)), *channel_roots(config))  # no secret is needed to verify
 
     def verify(original: bytes) -> str | None:
         verdict = verify_original(original, roots)

@@ -30,7 +30,7 @@ from piaoma.trust.checkpoint import end_log_key
 from piaoma.trust.files import sync
 from piaoma.trust.outside_signer import AbsentSigner
 
-from .config import Config
+from .config import SANDBOX, Config
 from .office import RESTORING, make_private, shanghai_now
 
 FORM = "piaoma-backup-1"
@@ -98,7 +98,7 @@ def check_backup(source: Path) -> Manifest:
         manifest = msgspec.json.decode((source / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
         raise refuse("BACKUP-DAMAGED", have=MANIFEST) from None
-    if manifest.form != FORM or set(manifest.migrations) != set(SCHEMAS):
+    if manifest.form != FORM or not {STORE} <= set(manifest.migrations) <= set(SCHEMAS):
         raise refuse("BACKUP-DAMAGED", have=MANIFEST)
     there = set(_names(source)) - {MANIFEST}
     for name in sorted(there | set(manifest.parts)):
@@ -152,6 +152,8 @@ async def _put_back(config: Config, source: Path, manifest: Manifest) -> None:
     if TABLE in manifest.parts:
         shutil.copyfile(source / TABLE, folder / TABLE)
     for name, url in _stores(config):
+        if name not in manifest.migrations:
+            continue  # taken while the store issued through a channel outside
         wanted = _wanted(name, manifest.migrations)
         await drop_store(url, SCHEMAS[name])
         database = await open_database(url, schema=SCHEMAS[name], wanted=wanted)
@@ -162,7 +164,7 @@ async def _put_back(config: Config, source: Path, manifest: Manifest) -> None:
 
 
 async def _begin_again(config: Config, backup_at_ms: int) -> Renewal:
-    """Store, log, and the books of the sandbox."""
+    """Store, log, and the books of the sandbox, which an authority outside keeps itself."""
     now = shanghai_now()
     database = await open_database(config.database_url)
     try:
@@ -173,15 +175,19 @@ async def _begin_again(config: Config, backup_at_ms: int) -> Renewal:
             pass
     finally:
         await database.close()
-    ledger = await open_database(config.authority_url, schema=SCHEMAS[AUTHORITY], wanted=_migrations(AUTHORITY))
-    try:
-        await SandboxAuthority(ledger, AbsentSigner, shanghai_now).leave_room()  # nothing is signed here
-    finally:
-        await ledger.close()
+    if config.channel == SANDBOX:
+        ledger = await open_database(config.authority_url, schema=SCHEMAS[AUTHORITY], wanted=_migrations(AUTHORITY))
+        try:
+            await SandboxAuthority(ledger, AbsentSigner, shanghai_now).leave_room()  # nothing is signed here
+        finally:
+            await ledger.close()
     return renewal
 
 
 def _stores(config: Config) -> tuple[tuple[str, str], ...]:
+    """The store, and the sandbox's books while it issues: those of a channel outside are not ours to put back."""
+    if config.channel != SANDBOX:
+        return ((STORE, config.database_url),)
     return (STORE, config.database_url), (AUTHORITY, config.authority_url)
 
 

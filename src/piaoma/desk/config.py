@@ -12,12 +12,14 @@ from typing import Literal
 
 import msgspec
 
+from piaoma.channels import known_channels
 from piaoma.delivery import is_address
 from piaoma.delivery.destination import networks_of
 from piaoma.trust.key_secret import KeySecret
 from piaoma.trust.outside_signer import line_of
 from piaoma.trust.sm2 import Choice
 
+SANDBOX = "sandbox"
 DEFAULT_FILE = "piaoma.toml"
 _HOST_PORT = re.compile(r"(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
@@ -33,7 +35,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str = "http://127.0.0.1:8000"  # what symbols and mails point to
     host: str = "127.0.0.1"
     port: int = 8000
-    channel: str = "sandbox"
+    channel: str = "sandbox"  # who issues: sandbox, leqi, nuonuo or baiwang
+    channel_file: str = ""  # its address and keys, a TOML file of mode 0600; the sandbox needs none
+    live: bool = False  # what is issued is real; false: samples, in numbers that can never be real
     smtp: str = ""  # smtp://user:password@host:port; empty: .eml files in the data folder
     mail_from: str = LOCAL_SENDER  # the sender of mails
     mail_in: str = ""  # host:port at which mailed invoices are taken in; empty: none are
@@ -80,7 +84,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def sandbox(self) -> bool:
-        return self.channel == "sandbox"
+        """Whether everything issued is a sample (测试样票), whoever issues it."""
+        return not self.live
 
     @property
     def secure(self) -> bool:
@@ -129,8 +134,14 @@ def _check(config: Config, sources: Mapping[str, str]) -> None:
     def wrong(key: str, why: str) -> ConfigFault:
         return ConfigFault(f"{key} (from {sources[key]}): {why}")
 
-    if config.channel != "sandbox":
-        raise wrong("channel", "only 'sandbox' is available in this version")
+    if config.channel != SANDBOX and config.channel not in known_channels():
+        raise wrong("channel", f"must be one of {', '.join((SANDBOX, *known_channels()))}")
+    if config.channel != SANDBOX and not config.channel_file:
+        raise wrong("channel_file", f"names the file with the address and the keys of {config.channel}")
+    if config.live and config.channel == SANDBOX:
+        raise wrong("live", "the sandbox issues samples only")
+    if config.live and config.channel == "leqi" and config.signer == "file":
+        raise wrong("live", "real invoices are not signed with test keys: name an outside signer")
     if not config.base_url.startswith(("http://", "https://")) or config.base_url.rstrip("/").count("/") != 2:
         raise wrong("base_url", "must be http:// or https:// and a host, without a path")
     if config.database and not config.database.startswith(("sqlite:///", "postgresql://", "postgres://")):

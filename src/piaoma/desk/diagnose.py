@@ -102,7 +102,7 @@ async def _channel(office: Office, asked: Asked) -> Check:
         shop = await merchant.merchant(office, asked.merchant_id)
         try:
             await office.channel.get_quota(shop.taxpayer_id, month_of(office.now()))
-        except Unavailable:
+        except (Unavailable, Refused):
             state = SessionState.DOWN
     if state is SessionState.OK:
         return Check("channel", Light.OK)

@@ -24,23 +24,19 @@ from piaoma.store import (
     IssueRequest,
     IssueState,
     Missing,
-    NumberBlock,
     Origin,
     Outcome,
     Overloaded,
     RedClaim,
-    add_block,
     earlier_outcome,
     milliseconds,
-    month_of,
-    numbers_left,
-    set_quota,
     taken_back,
 )
 from piaoma.trust import SignerFault
 
 from . import failures
 from .pursue import first_call
+from .stock import provide_numbers, provide_quota
 
 if TYPE_CHECKING:
     from .office import Office
@@ -197,31 +193,16 @@ async def _write(office: Office, request: IssueRequest) -> Outcome:
     for _ in range(PROVISION_TRIES_MAX):
         outcome = await office.writer.submit(request)
         if isinstance(outcome, Missing):
-            await _provide(office, request, outcome.what)
+            await (provide_quota if outcome.what == "quota" else provide_numbers)(office, request)
         elif not refreshed and any(refusal.cause == "QUOTA-EXCEEDED" for refusal in outcome.refusals):
             # The limit may have been raised since it was last asked for.
-            await _provide(office, request, "quota")
+            await provide_quota(office, request)
             refreshed = True
         else:
             return outcome
     if isinstance(outcome, Missing):
         return _nothing_submitted("ISSUE-NO-NUMBERS")
     return outcome
-
-
-async def _provide(office: Office, request: IssueRequest, what: str) -> None:
-    """Ask the channel for the month's quota or a block of numbers, once for all who wait for it."""
-    merchant_id, taxpayer_id = request.merchant_id, request.draft.seller.taxpayer_id
-    async with office.provisioning.setdefault(merchant_id, asyncio.Lock()):
-        if what == "quota":
-            month = month_of(request.issued_at)
-            await set_quota(office.database, merchant_id, month, await office.channel.get_quota(taxpayer_id, month))
-            return
-        year = f"{request.issued_at:%y}"
-        if await numbers_left(office.database, merchant_id, year) == 0:
-            block = await office.channel.allocate_numbers(taxpayer_id, year, office.config.number_block)
-            numbers = NumberBlock(block.prefix, block.first, block.last)
-            await add_block(office.database, merchant_id, numbers, request.issued_at)
 
 
 async def _call(office: Office, request: IssueRequest) -> Outcome:

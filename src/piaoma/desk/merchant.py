@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from piaoma.channels import Unavailable
-from piaoma.invoice.money import from_fen
+from piaoma.invoice.money import from_fen, to_fen
 from piaoma.invoice.parties import Seller, TaxpayerKind
-from piaoma.invoice.refusal import refuse, refuse_all
+from piaoma.invoice.refusal import Refused, refuse, refuse_all
 from piaoma.invoice.rules import text
-from piaoma.store import Row, month_of, set_quota
+from piaoma.store import Row, month_of, set_quota, used_of_quota
 
 from .events import Actor, record
 
 if TYPE_CHECKING:
     from .office import Office
+
+
+QUOTA_WAIT_SECONDS = 2.0  # that a page waits for the channel before it shows what it was told last
 
 
 class Merchant(msgspec.Struct, frozen=True):
@@ -131,12 +135,16 @@ async def change_profile(office: Office, by: Actor, profile: Profile) -> Merchan
     return await merchant(office, by.merchant_id)
 
 
-async def quota(office: Office, merchant: Merchant) -> Quota | None:
-    """This month's quota, with the limit as the channel tells it now, or as it told it last; None when it never did."""
+async def quota(office: Office, merchant: Merchant, needed: Decimal = Decimal(0)) -> Quota | None:
+    """This month's quota, with the limit as the channel tells it now, or as it told it last; None when it never did.
+    ``needed`` is what shall still fit into it, in yuan: a channel that gives quota in blocks then takes another."""
     month = month_of(office.now())
+    used_fen = await used_of_quota(office.database, merchant.merchant_id, month) if needed else 0
     try:
-        limit_fen = await office.channel.get_quota(merchant.taxpayer_id, month)
-    except Unavailable:
+        needed_fen = max(0, used_fen + to_fen(needed))
+        asking = office.channel.get_quota(merchant.taxpayer_id, month, needed_fen)
+        limit_fen = await asyncio.wait_for(asking, QUOTA_WAIT_SECONDS)
+    except (Unavailable, Refused, TimeoutError):
         limit_fen = None
     select = "SELECT limit_fen, issued_fen, reserved_fen FROM quotas WHERE merchant_id = $1 AND month = $2"
     rows = await office.database.read(select, merchant.merchant_id, month)

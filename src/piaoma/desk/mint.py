@@ -122,7 +122,7 @@ async def covered(office: Office, merchant: Merchant, offer: Offer) -> Totals:
     """The sums of an offer that could be issued now. Raises ``Refused`` like ``mint``."""
     _, _, sums = preview(office, merchant, offer)
     await check_limits(office, merchant.merchant_id, sums.inclusive)
-    month = await quota(office, merchant)
+    month = await quota(office, merchant, sums.amount)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")
     if sums.amount > month.left:

@@ -91,7 +91,8 @@ async def month_end(office: Office, merchant_id: int, month: str) -> MonthEnd:
     rates = await tax_report.report(office, merchant_id, month, month)
     ours = await _ours(office, merchant_id, month)
     try:
-        theirs, away = tuple(await office.channel.month_sums(shop.taxpayer_id, month)), False
+        told, away = await office.channel.month_sums(shop.taxpayer_id, month), False
+        theirs = ours if told is None else tuple(told)  # one that does not tell judges when it is asked to confirm
     except (Unavailable, OutcomeUnknown):
         theirs, away = (), True
     compared = _compared(ours, theirs)

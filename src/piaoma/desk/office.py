@@ -6,19 +6,18 @@ import asyncio
 import hashlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from functools import partial
-from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import piaoma
-import piaoma.channels
-from piaoma.channels import Channel, Numbering, SandboxAuthority, SessionState
+from piaoma.channels import Channel, Numbering, SessionState
 from piaoma.codes.pickup import pickup_code
 from piaoma.codes.symbol import pointer_url
 from piaoma.codes.token import seal
@@ -41,7 +40,7 @@ from piaoma.store import (
     Sealed,
     StoreLocked,
     Transaction,
-    migrations,
+    enter_channel,
     open_database,
 )
 from piaoma.trust import SealSigner, Signer, sign_originals
@@ -54,6 +53,7 @@ from .api_keys import sealing_key
 from .approve import finish_for_ever
 from .batches import keep_batches
 from .buyers import keep_buyers
+from .channel import open_channel
 from .config import Config
 from .exports import keep_tidy
 from .forwarding import keep_forwarding
@@ -73,6 +73,7 @@ from .relations import CHAIN_MAX
 from .share import letter
 from .shelf import keep_shelves
 from .static_codes import static_key
+from .stock import keep_stocked
 from .turned_away import TurnedAway
 from .views import view
 from .watch import keep_noting, keep_watch
@@ -107,7 +108,7 @@ class Office:
         self.channel = channel
         self.now = now
         self.keys = keys
-        self.roots = (keys.root,)
+        self.roots = (keys.root, *channel.roots)
         self.signing = keys.signing()  # replaced when there is another signer
         self.token_keys = (load_or_create_key(folder / "keys" / "token.key", config.secret),)
         self.static_keys = tuple(static_key(key) for key in self.token_keys)
@@ -264,7 +265,8 @@ async def open_office(
     open outcomes.
 
     Raises ``StoreLocked`` when another process or an unfinished restore holds the data folder, ``SchemaMismatch`` when
-    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open.
+    the store belongs to another version, ``Refused`` KEYS-… when the keys do not open, CHANNEL-SWITCH-OPEN;
+    ``ConfigFault``.
     """
     folder = config.data_folder
     if (folder / RESTORING).exists():
@@ -274,59 +276,56 @@ async def open_office(
     try:
         keys = open_keys(config, now)
         database = await open_database(config.database_url)
-        books = resources.files(piaoma.channels) / "migrations"
-        ledger = await open_database(config.authority_url, schema="piaoma_authority", wanted=migrations(books))
-        authority = SandboxAuthority(ledger, lambda: office.signer, now)
-        office = Office(config, database, authority, keys, now)
         try:
-            async with office.writer, office.once:
-                if lock is not None:
-                    await release(office)
-                tasks = [
-                    asyncio.create_task(office.outbox.run()),
-                    asyncio.create_task(office.notices.run()),
-                    asyncio.create_task(office.happenings.run()),
-                    *(asyncio.create_task(office.webhooks.run()) for _ in range(WEBHOOK_WORKERS_MAX)),
-                    asyncio.create_task(keep_forgetting(office)),
-                    asyncio.create_task(forget_events(office)),
-                    asyncio.create_task(pursue_for_ever(office)),
-                    asyncio.create_task(finish_for_ever(office)),
-                    asyncio.create_task(correct_for_ever(office)),
-                    asyncio.create_task(follow_keys(office)),
-                    asyncio.create_task(keep_log(office)),
-                    asyncio.create_task(keep_shelves(office)),
-                    asyncio.create_task(keep_purging(office)),
-                    asyncio.create_task(keep_index(office)),
-                    asyncio.create_task(keep_buyers(office)),
-                    asyncio.create_task(keep_batches(office)),
-                    asyncio.create_task(keep_writing(office)),
-                    asyncio.create_task(keep_tidy(office)),
-                    asyncio.create_task(keep_forwarding(office)),
-                    asyncio.create_task(keep_noting(office)),
-                    asyncio.create_task(keep_watch(office)),
-                ]
-                try:
-                    if not work:
-                        await _stop(tasks)
-                    async with AsyncExitStack() as open_now:
-                        if work and config.mail_in:
-                            mail_in = listening(config.mail_in, domain_of(office), MailIn(office))
-                            office.mail_in_port = await open_now.enter_async_context(mail_in)
-                        yield office
-                finally:
-                    await _stop([*tasks, *office.errands, *office.exports.values()])
+            await enter_channel(database, config.channel, now(), live=config.live)
+            async with open_channel(config, lambda: office.signer, now) as channel:
+                office = Office(config, database, channel, keys, now)
+                async with _working(office, work, restarted=lock is not None):
+                    yield office
         finally:
-            await office.cabinet.close()
-            office.checkers.close()
             keys.close()
-            await ledger.close()
             await database.close()
     finally:
         if lock is not None:
             lock.release()
 
 
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+@asynccontextmanager
+async def _working(office: Office, work: bool, *, restarted: bool) -> AsyncIterator[None]:
+    """What an office does by itself, from its first moment to its last. ``restarted`` says that no other process can
+    be at work on the same store."""
+    try:
+        async with office.writer, office.once:
+            if restarted:
+                await release(office)
+            tasks = [asyncio.create_task(errand) for errand in _errands(office)]
+            try:
+                if not work:
+                    await _stop(tasks)
+                async with AsyncExitStack() as open_now:
+                    if work and office.config.mail_in:
+                        mail_in = listening(office.config.mail_in, domain_of(office), MailIn(office))
+                        office.mail_in_port = await open_now.enter_async_context(mail_in)
+                    yield
+            finally:
+                await _stop([*tasks, *office.errands, *office.exports.values(), *office.calls])
+    finally:
+        await office.cabinet.close()
+        office.checkers.close()
+
+
+def _errands(office: Office) -> list[Coroutine[None, None, None]]:
+    return [
+        office.outbox.run(), office.notices.run(), office.happenings.run(),
+        *(office.webhooks.run() for _ in range(WEBHOOK_WORKERS_MAX)), keep_forgetting(office), forget_events(office),
+        pursue_for_ever(office), finish_for_ever(office),
+        correct_for_ever(office), follow_keys(office), keep_stocked(office), keep_log(office), keep_shelves(office),
+        keep_purging(office), keep_index(office), keep_buyers(office), keep_batches(office), keep_writing(office),
+        keep_tidy(office), keep_forwarding(office), keep_noting(office), keep_watch(office),
+    ]  # fmt: skip
+
+
+async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

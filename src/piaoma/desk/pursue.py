@@ -17,6 +17,7 @@ import structlog
 from piaoma.channels import OutcomeUnknown, RemoteAnswer, RemoteRequest, Unavailable
 from piaoma.invoice.issued import PricedLine
 from piaoma.invoice.original_reader import read
+from piaoma.invoice.parties import Party
 from piaoma.store import (
     Intent,
     IssueRequest,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .office import Office
 
 TURN_SECONDS = 0.5
+SAID_MAX = 200  # characters of what a channel said that are kept
 _NUMBER = re.compile(r"\d{20}")
 
 _log = structlog.get_logger("piaoma.pursue")
@@ -82,14 +84,15 @@ async def first_call(office: Office, request: IssueRequest) -> Outcome:
 
 async def _pursue(office: Office, intent: Intent) -> Outcome:
     try:
-        answer = await office.channel.query_result(serial_of(intent.request))
-    except OutcomeUnknown:
-        return await _wait(office, intent.request, IssueState.UNKNOWN)
-    except Unavailable:
+        seller = intent.request.draft.seller.taxpayer_id
+        answer = await office.channel.query_result(serial_of(intent.request), seller)
+    except OutcomeUnknown as unknown:
+        return await _wait(office, intent.request, IssueState.UNKNOWN, unknown.said)
+    except Unavailable as fault:
         # Nothing new is known. An intent without a recorded try may have been sent just before a crash, so its
         # outcome counts as unknown.
         state = intent.state if intent.attempts else IssueState.UNKNOWN
-        return await _wait(office, intent.request, state)
+        return await _wait(office, intent.request, state, str(fault))
     if answer is None:
         return await _call(office, intent.request)
     return await _settle(office, intent.request, answer)
@@ -101,10 +104,11 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
     issue = office.channel.issue_blue if red is None else office.channel.issue_red
     try:
         answer = await issue(remote)
-    except Unavailable:
-        return await _wait(office, request, IssueState.SUBMITTED)
-    except OutcomeUnknown:
-        return await _wait(office, request, IssueState.UNKNOWN)
+    except Unavailable as fault:
+        return await _wait(office, request, IssueState.SUBMITTED, str(fault))
+    except OutcomeUnknown as unknown:
+        _log.warning("outcome unknown", serial=unknown.serial, said=unknown.said)
+        return await _wait(office, request, IssueState.UNKNOWN, unknown.said)
     except Exception:
         # A garbled answer says nothing about what happened on the other side.
         _log.exception("channel call")
@@ -112,8 +116,8 @@ async def _call(office: Office, request: IssueRequest) -> Outcome:
     return await _settle(office, request, answer)
 
 
-async def _wait(office: Office, request: IssueRequest, state: IssueState) -> Outcome:
-    await keep_waiting(office.database, request, state, office.now())
+async def _wait(office: Office, request: IssueRequest, state: IssueState, said: str = "") -> Outcome:
+    await keep_waiting(office.database, request, state, office.now(), said[:SAID_MAX])
     return await settled(office.database, request)
 
 
@@ -149,12 +153,20 @@ def _fault(office: Office, request: IssueRequest, answer: RemoteAnswer) -> str |
     issued = read(answer.original)
     if not _NUMBER.fullmatch(answer.number) or issued.number != answer.number:
         return "another number"
+    if issued.sandbox is not office.config.sandbox:
+        return "a sample for a real invoice, or the other way round"
     draft = request.draft
     red = request.red.reference if request.red is not None else None
-    asked = (draft.kind, draft.seller, draft.buyer, request.totals, _amounts(request.lines), red)
-    if asked != (issued.kind, issued.seller, issued.buyer, issued.totals, _amounts(issued.lines), issued.red):
+    asked = (draft.kind, _who(draft.seller), _who(draft.buyer), request.totals, _amounts(request.lines), red)
+    stated = (issued.kind, _who(issued.seller), _who(issued.buyer), issued.totals, _amounts(issued.lines), issued.red)
+    if asked != stated:
         return "another content"
     return None
+
+
+def _who(party: Party) -> tuple[str, str]:
+    """What a party is known by: addresses and accounts are written as each channel has them."""
+    return party.name, party.taxpayer_id
 
 
 def _amounts(lines: Sequence[PricedLine]) -> list[tuple[str, str, Decimal, Decimal, Decimal]]:

@@ -33,9 +33,11 @@ from piaoma.store import (
     find_form,
     keep_form_waiting,
     refuse_form,
+    send_form,
     settle_form,
     stop_asking,
     taken_back,
+    unsend_form,
     want_issue,
 )
 
@@ -68,10 +70,11 @@ async def blue(office: Office, merchant_id: int, number: str) -> IssuedInvoice:
     return invoice
 
 
-async def is_used(office: Office, number: str) -> bool:
+async def is_used(office: Office, merchant_id: int, number: str) -> bool:
     """Whether the buyer confirmed the use of an invoice or booked it. Raises ``Refused`` ISSUE-CHANNEL-DOWN."""
+    seller = await merchant(office, merchant_id)
     try:
-        return await office.channel.query_usage(number)
+        return await office.channel.query_usage(seller.taxpayer_id, number)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
 
@@ -101,7 +104,7 @@ async def raise_form(
     if known is not None:
         return known
     invoice = await blue(office, merchant_id, blue_number)
-    used = await is_used(office, blue_number)
+    used = await is_used(office, merchant_id, blue_number)
     if by is Side.BUYER and not used:
         raise refuse("RED-BUYER-UNUSED")
     earlier = await taken_back(office.database, merchant_id, blue_number)
@@ -148,11 +151,11 @@ async def act(office: Office, form: RedForm, event: RedFormEvent, by: Side, acto
         raise Refused(following)
     told = telling(office, actor, "red.act", form.blue_number, after={"act": event.value})
     try:
-        answer = await office.channel.act_on_red_form(serial_of(form.merchant_id, form.form_id), event, by)
+        answer = await office.channel.act_on_red_form(await _request(office, form), event, by)
     except Unavailable:
         raise refuse("ISSUE-CHANNEL-DOWN") from None
-    except OutcomeUnknown:
-        await keep_form_waiting(office.database, form, office.now(), unknown=True, also=told)
+    except OutcomeUnknown as unknown:
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said, also=told)
         raise refuse("RED-FORM-UNKNOWN") from None
     if answer.refusals:
         raise Refused(*answer.refusals)
@@ -227,9 +230,9 @@ async def _pursue(office: Office, form: RedForm) -> None:
 async def _ask(office: Office, form: RedForm) -> None:
     """Where does it stand? A form that the authority never got is sent again, under the same serial."""
     try:
-        answer = await office.channel.query_red_form(serial_of(form.merchant_id, form.form_id))
-    except OutcomeUnknown:
-        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+        answer = await office.channel.query_red_form(await _request(office, form))
+    except OutcomeUnknown as unknown:
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=unknown.said)
         return
     except Unavailable:
         # Without a recorded try it may have been sent just before a crash, so its outcome counts as unknown.
@@ -241,22 +244,30 @@ async def _ask(office: Office, form: RedForm) -> None:
         await _record(office, form, answer)
 
 
+async def _request(office: Office, form: RedForm) -> RedFormRequest:
+    """A form as channels are told of it."""
+    invoice = await blue(office, form.merchant_id, form.blue_number)
+    serial = serial_of(form.merchant_id, form.form_id)
+    return RedFormRequest(serial, form.raised_by, invoice, form.reason, form.lines, form.total, form.form_number)
+
+
 async def _apply(office: Office, form: RedForm) -> None:
-    seller = await merchant(office, form.merchant_id)
-    request = RedFormRequest(
-        serial_of(form.merchant_id, form.form_id), form.raised_by, seller.taxpayer_id, form.buyer_id, form.blue_number,
-        form.reason, form.lines, form.total,
-    )  # fmt: skip
+    if not await send_form(office.database, form, office.now(), office.channel.forms_settle_seconds):
+        # That it is not there yet does not say that it never arrived.
+        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+        return
     try:
-        answer = await office.channel.apply_red_form(request)
+        answer = await office.channel.apply_red_form(await _request(office, form))
     except Unavailable:
+        await unsend_form(office.database, form)
         await keep_form_waiting(office.database, form, office.now(), unknown=False)
         return
     except Exception as error:
         # A garbled answer says nothing about what happened on the other side.
+        said = error.said if isinstance(error, OutcomeUnknown) else ""
         if not isinstance(error, OutcomeUnknown):
             _log.exception("channel call")
-        await keep_form_waiting(office.database, form, office.now(), unknown=True)
+        await keep_form_waiting(office.database, form, office.now(), unknown=True, said=said)
         return
     await _record(office, form, answer)
 

@@ -73,7 +73,7 @@ async def ask(
     refusal = await customers_refusal(office, old, code_id)
     if refusal is not None:
         raise Refused(refusal)
-    if await red.is_used(office, number):
+    if await red.is_used(office, merchant_id, number):
         raise refuse("REISSUE-USED")
     await _check(office, old, buyer)
     asked = (await rules_of(office, merchant_id)).mode is not Mode.AUTO
@@ -108,7 +108,7 @@ async def start(office: Office, by: Actor, number: str, buyer: Buyer, *, reissue
     old = await records.invoice(office, merchant_id, number)
     if (refusal := await _standing_refusal(office, old)) is not None:
         raise Refused(refusal)
-    await red.is_used(office, number)  # nothing begins while the platform cannot be reached
+    await red.is_used(office, merchant_id, number)  # nothing begins while the platform cannot be reached
     await _check(office, old, buyer)
     one = await add_reissue(
         office, old, buyer, reissue_id=reissue_id, by=Side.SELLER, made_by=by.name, code_id=None, email="",
@@ -126,7 +126,7 @@ async def approve(office: Office, by: Actor, reissue_id: str) -> Reissue:
         if one.state is ReissueState.DECLINED:
             raise refuse("REISSUE-STATE")
         return one
-    if await red.is_used(office, one.blue_number):
+    if await red.is_used(office, merchant_id, one.blue_number):
         raise refuse("REISSUE-USED")
     await _check(office, await records.invoice(office, merchant_id, one.blue_number), one.buyer)
     await decide_asked(office, one, ReissueState.WORKING, by)
@@ -293,7 +293,7 @@ async def _check(office: Office, old: records.Invoice, buyer: Buyer) -> None:
     lines, sums = totals.price(draft, today, office.catalogue)
     if [(one.amount, one.tax) for one in lines] != [(one.amount, one.tax) for one in invoice.lines]:
         raise refuse("REISSUE-AMOUNT")
-    month = await quota(office, seller)
+    month = await quota(office, seller, sums.amount)
     if month is None:
         raise refuse("ISSUE-CHANNEL-DOWN")
     if sums.amount > month.left:

@@ -11,7 +11,7 @@ from piaoma.documents.pdf_signature import sign
 from piaoma.invoice.original_reader import read
 from piaoma.invoice.refusal import refuse
 from piaoma.store import Transaction, milliseconds, write_block
-from piaoma.trust import SignerFault, sign_value
+from piaoma.trust import SignerFault, Verdict, sign_value, verify_original
 
 from . import records
 
@@ -48,13 +48,15 @@ def _signed(office: Office, original: bytes, pdf: bytes) -> bytes:
 
 async def _signed_value(office: Office, merchant_id: int, number: str, original: bytes, kind: str) -> bytes:
     """The value of the seal on an OFD of a kind, made when there is none yet; empty for an invoice on which the sandbox
-    sets no seal.
+    sets no seal: one in a real number, and one that a channel signed, for our seal does not speak for its signer.
 
     Of two who make one at once, the first on disk wins for both.
     """
     rows = await office.database.read(_FIND, merchant_id, number, VERSIONS[kind])
     if rows:
         return bytes(rows[0][0])
+    if verify_original(original, (office.keys.root,)).verdict is not Verdict.VALID:
+        return b""
     now = office.now()
     listed = await office.cabinet.to_be_sealed(original, now, kind)
     if listed is None:

@@ -19,13 +19,14 @@ from piaoma.anomalies import Facts, Failure, Finding, Quota, Sale, find_all
 from piaoma.channels import Numbering, Unavailable
 from piaoma.invoice.money import to_fen
 from piaoma.invoice.refusal import Refused
-from piaoma.store import NumberBlock, Row, add_block, milliseconds, numbers_left
+from piaoma.store import Row, milliseconds, numbers_left
 
 from . import alerts, devices, failures
 from .findings import watching
 from .indexing import catch_up
 from .merchant import Merchant, merchant, quota
 from .outlook import outlook
+from .stock import fetch_numbers
 from .turns import take_turns
 
 if TYPE_CHECKING:
@@ -202,14 +203,12 @@ async def _numbers(office: Office, shop: Merchant, now: datetime) -> int | None:
     # With none at all nobody has issued this year: the first who does takes a block.
     if not 0 < left < office.config.number_block // AHEAD_SHARE or await office.numbering() is not Numbering.POOL:
         return None
-    async with office.provisioning.setdefault(merchant_id, asyncio.Lock()):
-        try:
-            block = await office.channel.allocate_numbers(shop.taxpayer_id, year, office.config.number_block)
-        except Unavailable:
-            return None  # that the channel is away is told elsewhere, and it may give numbers when it is back
-        except Refused:
-            return left
-        await add_block(office.database, merchant_id, NumberBlock(block.prefix, block.first, block.last), now)
+    try:
+        await fetch_numbers(office, merchant_id, shop.taxpayer_id, year, office.config.number_block // AHEAD_SHARE)
+    except Unavailable:
+        return None  # that the channel is away is told elsewhere, and it may give numbers when it is back
+    except Refused:
+        return left
     return None
 
 

@@ -210,7 +210,9 @@ UPDATE red_forms SET state = 'refused', refusal = $3, changed_at_ms = $4, next_q
 WHERE merchant_id = $1 AND form_id = $2
 """
 _WAIT_FORM = """
-UPDATE red_forms SET state = $3, attempts = attempts + 1, next_query_at_ms = $4 WHERE merchant_id = $1 AND form_id = $2
+UPDATE red_forms SET state = $3, attempts = attempts + 1, next_query_at_ms = $4,
+                     said = CASE WHEN CAST($5 AS TEXT) = '' THEN said ELSE CAST($5 AS TEXT) END
+WHERE merchant_id = $1 AND form_id = $2
 """
 
 
@@ -260,10 +262,10 @@ async def refuse_form(database: Database, form: RedForm, refusals: Sequence[Refu
 
 
 async def keep_form_waiting(
-    database: Database, form: RedForm, now: datetime, *, unknown: bool, also: Also | None = None
+    database: Database, form: RedForm, now: datetime, *, unknown: bool, said: str = "", also: Also | None = None
 ) -> None:
     """Ask again later. ``unknown`` when something may have reached the authority: once unknown, it stays so until it
-    is known. A form that was answered before keeps its state."""
+    is known. A form that was answered before keeps its state. ``said`` is as in ``keep_waiting``."""
 
     async def work(transaction: Transaction) -> None:
         row = await _lock(transaction, database, form)
@@ -272,11 +274,36 @@ async def keep_form_waiting(
         state = "unknown" if unknown and row["state"] == "submitted" else row["state"]
         delay = FORM_QUERY_DELAYS_S[min(row["attempts"], len(FORM_QUERY_DELAYS_S) - 1)]
         next_ms = milliseconds(now + timedelta(seconds=delay))
-        await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms)
+        await transaction.execute(_WAIT_FORM, form.merchant_id, form.form_id, state, next_ms, said)
         if also is not None:
             await also(transaction)
 
     await write_block(database, work)
+
+
+# In one statement, so that of two processes one sends.
+_SEND = """
+UPDATE red_forms SET sent_at_ms = $3
+WHERE merchant_id = $1 AND form_id = $2 AND state IN ('submitted', 'unknown')
+AND (sent_at_ms IS NULL OR sent_at_ms <= CAST($4 AS BIGINT))
+"""
+
+
+async def send_form(database: Database, form: RedForm, now: datetime, settle_seconds: float) -> bool:
+    """Note, before the channel is called, that a form is sent; False when it was so recently that the channel may still
+    be at it, and must not be sent again."""
+    latest = milliseconds(now - timedelta(seconds=settle_seconds))
+    async with database.write() as transaction:
+        return bool(await transaction.execute(_SEND, form.merchant_id, form.form_id, milliseconds(now), latest))
+
+
+async def unsend_form(database: Database, form: RedForm) -> None:
+    """It surely did not arrive."""
+    async with database.write() as transaction:
+        await transaction.execute(
+            "UPDATE red_forms SET sent_at_ms = NULL WHERE merchant_id = $1 AND form_id = $2",
+            form.merchant_id, form.form_id,
+        )  # fmt: skip
 
 
 async def stop_asking(database: Database, form: RedForm) -> None:

@@ -8,6 +8,8 @@ anew under another name (docs/log.md).
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from piaoma.invoice.refusal import Refusal
@@ -16,6 +18,11 @@ from .database import Database, Transaction
 
 _NEVER_MS = 253_402_214_400_000  # the last day of the year 9999: nothing comes by itself
 REASON = "restored from a backup"  # of a burnt number, beside the epoch
+
+
+def new_nonce() -> str:
+    """What the blocks of a store's life are asked for under; nobody else has it."""
+    return secrets.token_hex(16)
 
 
 class Renewal(msgspec.Struct, frozen=True):
@@ -27,7 +34,7 @@ class Renewal(msgspec.Struct, frozen=True):
 
 
 # The two dialects share no way of filling with zeros; adding 10¹⁵ and leaving out the first digit is one.
-_BURN = """
+BURN = """
 INSERT INTO unused_numbers (merchant_id, number, reason, recorded_at_ms)
 WITH RECURSIVE rest (merchant_id, prefix, sequence, last_sequence) AS (
     SELECT merchant_id, prefix, next_sequence, last_sequence FROM number_blocks WHERE next_sequence <= last_sequence
@@ -37,7 +44,7 @@ WITH RECURSIVE rest (merchant_id, prefix, sequence, last_sequence) AS (
 SELECT merchant_id, prefix || substr(CAST(1000000000000000 + sequence AS TEXT), 2), CAST($1 AS TEXT),
        CAST($2 AS BIGINT) FROM rest
 """
-_CLOSE_BLOCKS = "UPDATE number_blocks SET next_sequence = last_sequence + 1 WHERE next_sequence <= last_sequence"
+CLOSE_BLOCKS = "UPDATE number_blocks SET next_sequence = last_sequence + 1 WHERE next_sequence <= last_sequence"
 # A red invoice that followed an open form, or a 换开 that went on, may exist as well: nothing of it goes on by itself.
 _STOP_CORRECTIONS = (
     "UPDATE red_forms SET then_issue = 0 WHERE issue_key IS NULL",
@@ -73,8 +80,8 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
     """Begin the store's next life, all of it or nothing. Nobody else may have the store open."""
     async with database.write() as transaction:
         epoch = await _last_epoch(transaction) + 1
-        burnt = await transaction.execute(_BURN, f"{REASON}, epoch {epoch}", now_ms)
-        await transaction.execute(_CLOSE_BLOCKS)
+        burnt = await transaction.execute(BURN, f"{REASON}, epoch {epoch}", now_ms)
+        await transaction.execute(CLOSE_BLOCKS)
         revoked = await transaction.execute(_REVOKE, now_ms)
         await transaction.execute(_CLOSE_APPLICATIONS, now_ms, APPLICATION_REASON)
         await transaction.execute("DELETE FROM sessions")  # one that was ended since would live again
@@ -82,6 +89,7 @@ async def renew(database: Database, backup_at_ms: int, now_ms: int) -> Renewal:
         await transaction.execute("DELETE FROM notices WHERE state = 'waiting'")  # and these hold such links
         for table in _LINKS:
             await transaction.execute(f"DELETE FROM {table}")  # noqa: S608 - two names of our own
+        await transaction.execute("UPDATE channels SET nonce = $1", new_nonce())
         for statement in (*_STOP_CORRECTIONS, *_EMPTY_LOG, _FOLLOW_AGAIN, _CLOSE_MAILBOXES):
             await transaction.execute(statement)
         told = msgspec.json.encode([Refusal("REISSUE-RESTORED")]).decode()

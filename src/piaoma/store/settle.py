@@ -84,7 +84,9 @@ UPDATE quotas SET reserved_fen = reserved_fen - $3, issued_fen = issued_fen + $4
 """
 _RELEASE = "UPDATE quotas SET reserved_fen = reserved_fen - $3 WHERE merchant_id = $1 AND month = $2"
 _WAIT = """
-UPDATE issues SET state = $3, attempts = attempts + 1, next_query_at_ms = $4 WHERE merchant_id = $1 AND issue_key = $2
+UPDATE issues SET state = $3, attempts = attempts + 1, next_query_at_ms = $4,
+                  said = CASE WHEN CAST($5 AS TEXT) = '' THEN said ELSE CAST($5 AS TEXT) END
+WHERE merchant_id = $1 AND issue_key = $2
 """
 _CODE_WAITS = """
 UPDATE codes SET state = $4, changed_at_ms = $5 WHERE merchant_id = $1 AND code_id = $2 AND issue_key = $3
@@ -148,8 +150,11 @@ async def settle_refused(database: Database, request: IssueRequest, refusals: Se
     return await write_block(database, work)
 
 
-async def keep_waiting(database: Database, request: IssueRequest, state: IssueState, now: datetime) -> bool:
-    """Ask again later. ``SUBMITTED`` means that surely nothing reached the channel, ``UNKNOWN`` that it may have."""
+async def keep_waiting(
+    database: Database, request: IssueRequest, state: IssueState, now: datetime, said: str = ""
+) -> bool:
+    """Ask again later. ``SUBMITTED`` means that surely nothing reached the channel, ``UNKNOWN`` that it may have;
+    ``said`` is what the channel said, kept until it says something else."""
     assert state in (IssueState.SUBMITTED, IssueState.UNKNOWN), "an open outcome is one of two"
 
     async def work(transaction: Transaction) -> bool:
@@ -158,7 +163,7 @@ async def keep_waiting(database: Database, request: IssueRequest, state: IssueSt
             return False
         delay = QUERY_DELAYS_S[min(row["attempts"], len(QUERY_DELAYS_S) - 1)]
         next_at = milliseconds(now + timedelta(seconds=delay))
-        await transaction.execute(_WAIT, request.merchant_id, request.issue_key, state.value, next_at)
+        await transaction.execute(_WAIT, request.merchant_id, request.issue_key, state.value, next_at, said)
         if request.code_id is not None and row["state"] != state.value:
             await transaction.execute(
                 _CODE_WAITS,

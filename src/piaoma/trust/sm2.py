@@ -49,6 +49,10 @@ class Engine(Protocol):
         """Whole blocks, without padding."""
         ...
 
+    def sm4_ecb(self, key: bytes, data: bytes, *, encrypt: bool) -> bytes:
+        """Whole blocks, without padding."""
+        ...
+
     def generate(self) -> bytes:
         """PKCS#8 of a new key."""
         ...
@@ -146,6 +150,12 @@ def sm4_cbc(key: bytes, iv: bytes, data: bytes, *, encrypt: bool) -> bytes:
     """SM4 in CBC mode over whole blocks, without padding."""
     assert len(key) == len(iv) == BLOCK_BYTES and len(data) % BLOCK_BYTES == 0, "whole blocks"
     return engine().sm4_cbc(key, iv, data, encrypt=encrypt)
+
+
+def sm4_ecb(key: bytes, data: bytes, *, encrypt: bool) -> bytes:
+    """SM4 in ECB mode over whole blocks, without padding: only where another's protocol demands it."""
+    assert len(key) == BLOCK_BYTES and len(data) % BLOCK_BYTES == 0, "whole blocks"
+    return engine().sm4_ecb(key, data, encrypt=encrypt)
 
 
 class PrivateKey:

@@ -39,6 +39,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "EVP_MD_CTX_set_pkey_ctx": (None, [c_void_p, c_void_p]),
     "EVP_sm3": (c_void_p, []),
     "EVP_sm4_cbc": (c_void_p, []),
+    "EVP_sm4_ecb": (c_void_p, []),
     "EVP_DigestSignInit": (c_int, [c_void_p] * 5),
     "EVP_DigestSign": (c_int, [c_void_p, c_void_p, _LENGTH, _BYTES, c_size_t]),
     "EVP_DigestVerifyInit": (c_int, [c_void_p] * 5),
@@ -81,7 +82,7 @@ class LibCrypto:
     def __init__(self) -> None:
         """Raises ``EngineMissing``."""
         self._lib = _load()
-        self._sm3, self._sm4 = self._lib.EVP_sm3(), self._lib.EVP_sm4_cbc()
+        self._sm3 = self._lib.EVP_sm3()
 
     def sm3(self, data: bytes) -> bytes:
         digest = ctypes.create_string_buffer(_SM3_BYTES)
@@ -89,10 +90,16 @@ class LibCrypto:
         return digest.raw
 
     def sm4_cbc(self, key: bytes, iv: bytes, data: bytes, *, encrypt: bool) -> bytes:
+        return self._sm4(self._lib.EVP_sm4_cbc(), key, iv, data, encrypt=encrypt)
+
+    def sm4_ecb(self, key: bytes, data: bytes, *, encrypt: bool) -> bytes:
+        return self._sm4(self._lib.EVP_sm4_ecb(), key, None, data, encrypt=encrypt)
+
+    def _sm4(self, mode: int, key: bytes, iv: bytes | None, data: bytes, *, encrypt: bool) -> bytes:
         lib, out, length = self._lib, ctypes.create_string_buffer(len(data) + BLOCK_BYTES), c_int(0)
         context = lib.EVP_CIPHER_CTX_new()
         try:
-            self._done(lib.EVP_CipherInit_ex(context, self._sm4, None, key, iv, int(encrypt)))
+            self._done(lib.EVP_CipherInit_ex(context, mode, None, key, iv, int(encrypt)))
             self._done(lib.EVP_CIPHER_CTX_set_padding(context, 0))
             self._done(lib.EVP_CipherUpdate(context, out, byref(length), data, len(data)))
         finally:

@@ -22,9 +22,10 @@ class Tongsuo:
         return bytes(digest.finalize())
 
     def sm4_cbc(self, key: bytes, iv: bytes, data: bytes, *, encrypt: bool) -> bytes:
-        cipher = Cipher(algorithms.SM4(key), modes.CBC(iv))
-        context = cipher.encryptor() if encrypt else cipher.decryptor()
-        return bytes(context.update(data) + context.finalize())
+        return _ciphered(Cipher(algorithms.SM4(key), modes.CBC(iv)), data, encrypt=encrypt)
+
+    def sm4_ecb(self, key: bytes, data: bytes, *, encrypt: bool) -> bytes:
+        return _ciphered(Cipher(algorithms.SM4(key), modes.ECB()), data, encrypt=encrypt)
 
     def generate(self) -> bytes:
         form = serialization.PrivateFormat.PKCS8
@@ -48,6 +49,11 @@ class Tongsuo:
         if getattr(getattr(key, "curve", None), "name", "") != "SM2":
             raise ValueError("not an SM2 public key")
         return TongsuoPublicKey(key)
+
+
+def _ciphered(cipher: Cipher, data: bytes, *, encrypt: bool) -> bytes:
+    context = cipher.encryptor() if encrypt else cipher.decryptor()
+    return bytes(context.update(data) + context.finalize())
 
 
 class TongsuoPrivateKey:

@@ -108,7 +108,7 @@ async def _take_back(request: Request, session: Session, seller_id: int, number:
             refusals = refused.refusals
             form.setdefault("key", forms.new_issue_key())
     try:
-        used, left = await red.is_used(office, number), await red.items_left(office, seller_id, number)
+        used, left = await red.is_used(office, seller_id, number), await red.items_left(office, seller_id, number)
     except Refused as refused:
         refusals, used, left = refusals or refused.refusals, False, []
     return show(

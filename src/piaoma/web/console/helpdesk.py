@@ -7,13 +7,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from piaoma.desk import announcements, diagnose, tickets, training
+from piaoma.desk.channel_state import waiting
+from piaoma.desk.config import SANDBOX
 from piaoma.desk.roles import Role
 from piaoma.desk.sessions import Session
 from piaoma.desk.tickets import Ticket, TicketState
 from piaoma.invoice.refusal import Refusal, Refused
 from piaoma.web.errors import explained, status_of
 from piaoma.web.lights import shown
-from piaoma.web.page import office_of
+from piaoma.web.page import office_of, words
 
 from .access import page, read_form, session_secret, show
 from .account import number_of
@@ -79,7 +81,8 @@ async def practice(request: Request, session: Session) -> Response:
         return RedirectResponse("/console/training", 303)
     own = session.merchant_id if session.trains is None else session.trains
     return show(
-        request, session, "training.html", steps=await training.steps(office, session), possible=office.config.sandbox,
+        request, session, "training.html", steps=await training.steps(office, session),
+        possible=office.config.channel == SANDBOX,
         everybody=await training.progress(office, own) if session.role is Role.OWNER else [],
     )  # fmt: skip
 
@@ -88,10 +91,11 @@ async def channel(request: Request, session: Session) -> Response:
     """开票渠道: which one, whether it can be used, what is left of quota and numbers, what to do."""
     office = office_of(request)
     asked = diagnose.Asked(session.merchant_id, session.role)
-    checks = await diagnose.diagnose(office, "channel", asked)
+    checks, name = await diagnose.diagnose(office, "channel", asked), office.channel.name
     return show(
-        request, session, "channel.html", checks=[shown(request, one) for one in checks], name=office.channel.name,
-        numbering=(await office.numbering()).value,
+        request, session, "channel.html", checks=[shown(request, one) for one in checks], live=office.config.live,
+        name=name if f"channel_{name}" in words() else "", called=name, numbering=(await office.numbering()).value,
+        waiting=await waiting(office, session.merchant_id),
     )  # fmt: skip
 
 

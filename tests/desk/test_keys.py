@@ -171,7 +171,8 @@ def test_a_folder_that_breaks_while_it_runs_stops_no_sale(tmp_path: Path, quick:
 
 
 def test_a_server_needs_no_private_key(config: Config, quick: None) -> None:
-    """Its folder holds the root's certificate alone. Invoices, seals and remote ones are signed outside, and verify."""
+    """Its folder holds the root's certificate alone; the secret beside it opens tokens, cookies and the log only.
+    Invoices, seals and remote ones are signed outside, and verify."""
     with outside(config) as (there, _):
 
         async def story(shop: Shop) -> None:
@@ -187,7 +188,7 @@ def test_a_server_needs_no_private_key(config: Config, quick: None) -> None:
 
         with_shop(there, story)
         assert [path.name for path in there.keys_folder.iterdir()] == ["root.pem"]
-        assert not list(there.keys_folder.parent.glob("*.secret"))
+        assert {path.stem for path in there.keys_folder.parent.rglob("*.key")} == {"token", "cookie", "log"}
 
 
 def test_without_a_root_an_outside_signer_is_not_believed(tmp_path: Path) -> None:

@@ -265,9 +265,14 @@ def test_without_the_lock_the_limits_are_passed(config: Config, monkeypatch: pyt
     monkeypatch.setattr("piaoma.desk.applications._LOCK_CODE", unlocked)
 
     async def story(shop: Shop) -> None:
-        code = await hang_up(shop, device_max=2)
-        tries = await asyncio.gather(*(ask(shop, code) for _ in range(8)), return_exceptions=True)
-        assert sum(isinstance(one, Application) for one in tries) > 2
+        most = 0
+        for place in range(20):  # which of them come at once is chance
+            code = await hang_up(shop, place=f"桌 {place}", device_max=2)
+            tries = await asyncio.gather(*(ask(shop, code) for _ in range(8)), return_exceptions=True)
+            most = max(most, sum(isinstance(one, Application) for one in tries))
+            if most > 2:
+                return
+        assert most > 2
 
     with_shop(config, story)
 

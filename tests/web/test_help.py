@@ -208,6 +208,7 @@ def test_the_page_of_a_fault_leads_to_the_state_of_the_system(tmp_path: Path, mo
         page = await boss.get("/console")
         assert page.status_code == 500 and "INTERNAL-ERROR" in page.text
         shown = re.findall(r'<span class="code">([0-9a-f]{16})</span>', page.text)[-1]
+        assert page.headers["x-request-id"] == shown and "default-src" in page.headers["content-security-policy"]
         assert f"request={shown}&amp;cause=INTERNAL-ERROR" in page.text
         assert 'href="/help/complex?check=1#check"' in page.text
         state = await boss.get("/help/complex?check=1")

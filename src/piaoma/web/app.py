@@ -33,7 +33,7 @@ from . import (
     version,
     wrong,
 )  # fmt: skip
-from .errors import HANDLERS
+from .errors import HANDLERS, on_bug
 from .middleware import Guard
 
 GC_YOUNG_MAX = 50_000  # objects; under load most are gone again long before so many are alive
@@ -64,7 +64,7 @@ def create_app(config: Config) -> Starlette:
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=HANDLERS,
-        middleware=[Middleware(Guard, secure=config.secure)],
+        middleware=[Middleware(Guard, secure=config.secure, on_bug=on_bug)],
     )
     app.state.buckets = {}
     return app

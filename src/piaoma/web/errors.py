@@ -193,4 +193,4 @@ async def on_bug(request: Request, error: Exception) -> Response:
     return refusal_response(request, (Refusal("INTERNAL-ERROR"),))
 
 
-HANDLERS = {Refused: on_refused, HTTPException: on_http, BodyTooLarge: on_too_large, Exception: on_bug}
+HANDLERS = {Refused: on_refused, HTTPException: on_http, BodyTooLarge: on_too_large}

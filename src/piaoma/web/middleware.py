@@ -8,9 +8,12 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_MAX = 1024 * 1024
@@ -34,6 +37,9 @@ _PROCESS = secrets.token_hex(4)  # so that the ids of two processes differ
 _REQUESTS = itertools.count(1)
 
 
+Answering = Callable[[Request, Exception], Awaitable[Response]]
+
+
 class BodyTooLarge(Exception):
     """More bytes came than the limit of the path."""
 
@@ -41,8 +47,9 @@ class BodyTooLarge(Exception):
 class Guard:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, secure: bool, on_bug: Answering) -> None:
+        """``on_bug`` answers what nothing else has: here, so that its page has our headers as any other."""
+        self._app, self._on_bug = app, on_bug
         headers = {
             "content-security-policy": _CSP,
             "x-content-type-options": "nosniff",
@@ -102,6 +109,11 @@ class Guard:
 
         try:
             await self._app(scope, bounded_receive, send_with_headers)
+        except Exception as bug:
+            if status:  # half an answer is out: the server closes the connection
+                raise
+            answer = await self._on_bug(Request(scope), bug)
+            await answer(scope, bounded_receive, send_with_headers)
         finally:
             elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
             # What failed or was slow is worth a line; a thousand good answers a second are not.

@@ -146,7 +146,7 @@ def test_an_unverified_merchant_gets_the_sandbox_only(config: Config) -> None:
         offer = code.offer
         import msgspec
 
-        shop.office.config = msgspec.structs.replace(shop.office.config, channel="real")
+        shop.office.config = msgspec.structs.replace(shop.office.config, live=True)
         with pytest.raises(Refused, match="MERCHANT-UNVERIFIED"):
             await mint(shop.office, shop.merchant, offer, mint_key="k", by=shop.actor)
         outcome = await scan.confirm(shop.office, code.token, "me", COMPANY, issue_key="i")

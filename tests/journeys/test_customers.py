@@ -87,7 +87,7 @@ def test_large_type_is_larger_and_is_kept(browser: Browser, shop: tuple[Served, 
     page = phone(browser).new_page()
 
     def size() -> float:
-        page.wait_for_selector("main p")  # after a tap the next page has to arrive first
+        page.wait_for_selector("main p", state="attached")  # after a tap the next page has to arrive first
         return float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('main p')).fontSize)"))
 
     page.goto(f"{served.base_url}/privacy")

@@ -7,7 +7,6 @@ the index reads it; the book costs the issuing path nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +19,7 @@ from piaoma.invoice.original_reader import read
 from piaoma.invoice.parties import Buyer
 from piaoma.invoice.refusal import Refusal, refuse, refuse_all
 from piaoma.invoice.rules import parties
-from piaoma.store import LogFault, Row, Transaction, WriteConflict, milliseconds
+from piaoma.store import LogFault, Row, WriteConflict, milliseconds
 
 from .deliver import check_address
 from .events import Actor, record
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 LIST_MAX = 50  # of a page
 SUGGESTED_MAX = 8
-FOLLOW_MAX = 1_024  # invoices taken in by one transaction
+FOLLOW_MAX = 1_024  # invoices taken in at a time
 FOLLOW_SECONDS = 2.0  # between two looks at the log
 
 _log = structlog.get_logger("piaoma.buyers")
@@ -161,11 +160,17 @@ ON CONFLICT (merchant_id, name, taxpayer_id) DO UPDATE SET
 """
 _CURSOR = "SELECT leaf FROM buyers_cursor"
 _MOVE = "UPDATE buyers_cursor SET leaf = $2 WHERE leaf = $1"
-_FOLLOWING = """
-SELECT l.leaf, i.merchant_id, i.buyer_id AS taxpayer_id, i.issued_at_ms, i.total_fen,
-       CASE WHEN i.buyer_id = '' THEN NULL ELSE i.original END AS original
+# Originals are large, and of many invoices to one buyer only the newest is read: they are fetched by themselves.
+_LEAVES = "SELECT count(*) FROM log_leaves WHERE leaf >= $1 AND leaf < $2"
+_NEWEST = """
+SELECT i.merchant_id, i.buyer_name, i.buyer_id, max(l.leaf) AS leaf
 FROM log_leaves l JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number
-WHERE l.leaf >= $1 AND l.leaf < $2 ORDER BY l.leaf
+WHERE l.leaf >= $1 AND l.leaf < $2 AND i.buyer_id <> '' AND i.total_fen >= 0
+GROUP BY i.merchant_id, i.buyer_name, i.buyer_id
+"""
+_ORIGINAL = """
+SELECT i.original, i.issued_at_ms
+FROM log_leaves l JOIN invoices i ON i.merchant_id = l.merchant_id AND i.number = l.number WHERE l.leaf = $1
 """
 
 
@@ -191,28 +196,32 @@ async def _follow_all(office: Office) -> None:
 
 async def follow(office: Office) -> int:
     """One turn: take in what comes next in the log; how many invoices. Of several processes one does it."""
-    row = await office.database.read_by_key(_CURSOR)
+    database = office.database
+    row = await database.read_by_key(_CURSOR)
     assert row is not None, "the migration made the cursor"
     cursor = int(row[0])
-    rows = await office.database.read(_FOLLOWING, cursor, cursor + FOLLOW_MAX)
-    if not rows:
+    count = int((await database.read(_LEAVES, cursor, cursor + FOLLOW_MAX))[0][0])
+    if not count:
         return 0
-    async with office.database.write() as transaction:
-        if await transaction.execute(_MOVE, cursor, cursor + len(rows)) != 1:
+    taken = await _companies(office, cursor, cursor + count)
+    async with database.write() as transaction:
+        if await transaction.execute(_MOVE, cursor, cursor + count) != 1:
             return 0
-        await _take_in(transaction, rows)
-    return len(rows)
+        await transaction.execute_many(_TAKE, taken)
+    return count
 
 
-async def _take_in(transaction: Transaction, rows: Sequence[Row]) -> None:
-    """The newest blue invoice of each buyer, in the order of keys so that two processes cannot deadlock."""
-    newest: dict[tuple[int, str, str], tuple[Buyer, int]] = {}
-    for row in rows:
-        number = taxpayer_id.normalise(row["taxpayer_id"])
-        if not number or taxpayer_id.is_id_card(number) or row["total_fen"] < 0:
+async def _companies(office: Office, first: int, end: int) -> list[tuple[object, ...]]:
+    """The companies that the leaves from ``first`` to before ``end`` name, each as its newest blue invoice has it; in
+    the order of keys so that two processes cannot deadlock."""
+    found: list[tuple[int, Buyer, int]] = []
+    for newest in await office.database.read(_NEWEST, first, end):
+        number = taxpayer_id.normalise(newest["buyer_id"])
+        if not number or taxpayer_id.is_id_card(number):
             continue
-        buyer = read(bytes(row["original"])).buyer
+        invoice = (await office.database.read(_ORIGINAL, newest["leaf"]))[0]
+        buyer = read(bytes(invoice["original"])).buyer
         if not buyer.natural_person:
-            newest[(row["merchant_id"], buyer.name, buyer.taxpayer_id)] = buyer, row["issued_at_ms"]
-    taken = [_row(key[0], secrets.randbits(40), newest[key][0], "", newest[key][1]) for key in sorted(newest)]
-    await transaction.execute_many(_TAKE, taken)
+            found.append((newest["merchant_id"], buyer, invoice["issued_at_ms"]))
+    found.sort(key=lambda one: (one[0], one[1].name, one[1].taxpayer_id))
+    return [_row(merchant_id, secrets.randbits(40), buyer, "", used_ms) for merchant_id, buyer, used_ms in found]
